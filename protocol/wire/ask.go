@@ -1,0 +1,70 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"google.golang.org/protobuf/proto"
+)
+
+// Relayed tells whether a protocol may run over a limited relay connection.
+func Relayed(id protocol.ID) bool {
+	return id == OfferProtocol || id == LeaseProtocol || id == StatusProtocol
+}
+
+// Open opens a stream to p. Cancelling ctx resets the stream, also after Open
+// returned.
+func Open(ctx context.Context, h host.Host, p peer.ID, id protocol.ID) (*Stream, error) {
+	dial, cancel := context.WithTimeout(ctx, OpenTimeout)
+	defer cancel()
+	if Relayed(id) {
+		dial = network.WithAllowLimitedConn(dial, string(id))
+	}
+	raw, err := h.NewStream(dial, p, id)
+	if err != nil {
+		return nil, fmt.Errorf("open %s to %s: %w", id, p.ShortString(), err)
+	}
+	if err := raw.Scope().SetService(string(id)); err != nil {
+		_ = raw.Reset()
+		return nil, fmt.Errorf("open %s to %s: %w", id, p.ShortString(), err)
+	}
+	return NewStream(ctx, raw), nil
+}
+
+// Ask opens a stream, sends one question, reads one answer of at most limit
+// bytes and ends the stream.
+func Ask(ctx context.Context, h host.Host, p peer.ID, id protocol.ID, question, answer proto.Message, limit int) error {
+	ctx, cancel := context.WithTimeout(ctx, AskTimeout)
+	defer cancel()
+	s, err := Open(ctx, h, p, id)
+	if err != nil {
+		return err
+	}
+	if err := ask(s, question, answer, limit, until(ctx)); err != nil {
+		s.Reset()
+		return fmt.Errorf("ask %s of %s: %w", id, p.ShortString(), err)
+	}
+	return s.Close()
+}
+
+func ask(s *Stream, question, answer proto.Message, limit int, wait time.Duration) error {
+	if err := s.Write(question); err != nil {
+		return err
+	}
+	if err := s.CloseWrite(); err != nil {
+		return err
+	}
+	return s.Read(answer, limit, wait)
+}
+
+func until(ctx context.Context) time.Duration {
+	if d, ok := ctx.Deadline(); ok {
+		return time.Until(d)
+	}
+	return AskTimeout
+}

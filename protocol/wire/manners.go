@@ -1,0 +1,65 @@
+package wire
+
+import (
+	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"golang.org/x/time/rate"
+)
+
+// maxRemembered is the most peers whose manners are kept in mind at once.
+const maxRemembered = 4096
+
+// manners remembers how each peer behaved lately, in bounded memory.
+type manners struct {
+	mu     sync.Mutex
+	asks   *lru.Cache[asker, *rate.Limiter]
+	faults *lru.Cache[peer.ID, *rate.Limiter]
+}
+
+type asker struct {
+	peer     peer.ID
+	protocol protocol.ID
+}
+
+func newManners() *manners {
+	return &manners{
+		asks:   newLRU[asker](),
+		faults: newLRU[peer.ID](),
+	}
+}
+
+func (m *manners) mayAsk(p peer.ID, id protocol.ID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := asker{p, id}
+	l, ok := m.asks.Get(key)
+	if !ok {
+		l = rate.NewLimiter(AsksPerSecond, AsksBurst)
+		m.asks.Add(key, l)
+	}
+	return l.Allow()
+}
+
+// misbehaved counts a malformed message and tells whether the peer has now
+// sent more of them than MalformedBeforeBlock within BlockWindow.
+func (m *manners) misbehaved(p peer.ID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, ok := m.faults.Get(p)
+	if !ok {
+		l = rate.NewLimiter(rate.Limit(MalformedBeforeBlock/BlockWindow.Seconds()), MalformedBeforeBlock)
+		m.faults.Add(p, l)
+	}
+	return !l.Allow()
+}
+
+func newLRU[K comparable]() *lru.Cache[K, *rate.Limiter] {
+	c, err := lru.New[K, *rate.Limiter](maxRemembered)
+	if err != nil {
+		panic(err) // only a size of zero or less is refused
+	}
+	return c
+}

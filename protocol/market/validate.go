@@ -1,0 +1,157 @@
+package market
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits on what documents may say.
+const (
+	MaxNameBytes   = 128
+	MaxArgs        = 256
+	MaxEnv         = 256
+	MaxInputs      = 64
+	MaxCPU         = 4096
+	MaxGPUs        = 1024
+	MaxLeaseMillis = 30 * 24 * 3600 * 1000 // longest running time of a lease
+	MinTickMillis  = 1000
+	MaxTickMillis  = 3600 * 1000
+)
+
+// ErrInvalid is a document whose figures can't be meant: the sentence says which.
+var ErrInvalid = errors.New("invalid")
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w %s", ErrInvalid, fmt.Sprintf(format, args...))
+}
+
+// ValidNetwork tells whether s can name a network.
+func ValidNetwork(s string) bool {
+	if s == "" || len(s) > 32 {
+		return false
+	}
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+// Validate checks a request's figures.
+func (r Request) Validate() error {
+	switch {
+	case !ValidNetwork(r.Network):
+		return invalid("request: network %.40q is not 1 to 32 of a-z, 0-9 and -", r.Network)
+	case r.Executor == "" || len(r.Executor) > 32:
+		return invalid("request: executor %.40q", r.Executor)
+	case r.CPU < 1 || r.CPU > MaxCPU:
+		return invalid("request: cpu %d is not from 1 to %d", r.CPU, MaxCPU)
+	case r.Memory <= 0 || r.Disk <= 0 || r.InputBytes < 0:
+		return invalid("request: memory and disk must be above 0 bytes")
+	case r.MaxMillis == 0 || r.MaxMillis > MaxLeaseMillis:
+		return invalid("request: running time of %d ms is not from 1 ms to 30 days", r.MaxMillis)
+	case r.GPU != nil && (r.GPU.Count < 1 || r.GPU.Count > MaxGPUs || r.GPU.VRAM < 0 || r.GPU.Name == "" || len(r.GPU.Name) > 64):
+		return invalid("request: gpu %.64q, count %d", r.GPU.Name, r.GPU.Count)
+	case len(r.Region) > 8:
+		return invalid("request: region %.16q", r.Region)
+	}
+	return nil
+}
+
+// Validate checks the terms' figures.
+func (t Terms) Validate() error {
+	switch {
+	case !ValidNetwork(t.Network):
+		return invalid("terms: network %.40q", t.Network)
+	case t.CPU < 1 || t.Memory <= 0 || t.Disk <= 0 || t.MaxOutput < 0 || t.MaxLog < 0:
+		return invalid("terms: cpu, memory and disk must be above 0")
+	case t.Executor == "" || len(t.Executor) > 32:
+		return invalid("terms: executor %.40q", t.Executor)
+	case t.Unit == "" || len(t.Unit) > 32:
+		return invalid("terms: unit %.40q", t.Unit)
+	case t.PrepayTicks > 100 || t.CreditTicks > 100:
+		return invalid("terms: more than 100 ticks of prepayment or credit")
+	case len(t.Devices) > 64:
+		return invalid("terms: %d kinds of device, 64 are allowed", len(t.Devices))
+	}
+	for _, d := range t.Devices {
+		if d.Count < 1 || d.Count > MaxGPUs || d.VRAM < 0 || (d.Evidence != Measured && d.Evidence != Claimed && d.Evidence != Simulated) {
+			return invalid("terms: device %.64q", d.Model)
+		}
+	}
+	return nil
+}
+
+// Validate checks a job's figures and paths.
+func (j Job) Validate() error {
+	switch {
+	case len(j.Name) > MaxNameBytes || !utf8.ValidString(j.Name):
+		return invalid("job: a name has at most %d bytes of UTF-8", MaxNameBytes)
+	case !j.WASM.Defined():
+		return invalid("job: no module")
+	case len(j.Args) > MaxArgs || len(j.Env) > MaxEnv || len(j.Inputs) > MaxInputs:
+		return invalid("job: more than %d arguments, %d environment variables or %d inputs", MaxArgs, MaxEnv, MaxInputs)
+	}
+	for _, a := range j.Args {
+		if strings.ContainsRune(a, 0) {
+			return invalid("job: an argument has a NUL byte")
+		}
+	}
+	for k, v := range j.Env {
+		if k == "" || strings.ContainsAny(k, "=\x00") || strings.ContainsRune(v, 0) {
+			return invalid("job: environment variable %.40q", k)
+		}
+	}
+	return j.validatePaths()
+}
+
+func (j Job) validatePaths() error {
+	taken := make([]string, 0, len(j.Inputs)+1)
+	if j.Outputs != "" {
+		taken = append(taken, j.Outputs)
+	}
+	for _, in := range j.Inputs {
+		if !in.CID.Defined() {
+			return invalid("job: the input at %.80q has no CID", in.At)
+		}
+		taken = append(taken, in.At)
+	}
+	for i, p := range taken {
+		if err := guestPath(p); err != nil {
+			return err
+		}
+		for _, q := range taken[:i] {
+			if p == q || strings.HasPrefix(p, q+"/") || strings.HasPrefix(q, p+"/") {
+				return invalid("job: paths %.80q and %.80q lie in one another", q, p)
+			}
+		}
+	}
+	return nil
+}
+
+func guestPath(p string) error {
+	if !path.IsAbs(p) || path.Clean(p) != p || p == "/" || len(p) > 1024 || strings.ContainsAny(p, "\x00:\\") {
+		return invalid("job: path %.80q is not a clean absolute path below / without colons", p)
+	}
+	return nil
+}
+
+// Validate checks a quote's figures.
+func (q Quote) Validate() error {
+	switch {
+	case q.TickUnits == 0 || q.MaxTicks == 0:
+		return invalid("quote: tickUnits and maxTicks must be above 0")
+	case q.TickPrice.Less(q.MinCharge):
+		return invalid("quote: minCharge %s is above tickPrice %s", q.MinCharge, q.TickPrice)
+	case !q.TickPrice.Times(uint64(q.MaxTicks)).Less(Amount{maxAmount}):
+		return invalid("quote: tickPrice times maxTicks reaches 2^128")
+	case q.Unit > UnitMeter:
+		return invalid("quote: unit %d", q.Unit)
+	case q.MaxMillis == 0 || q.MaxMillis > MaxLeaseMillis:
+		return invalid("quote: running time of %d ms is not from 1 ms to 30 days", q.MaxMillis)
+	case q.Unit == UnitMillis && (q.TickUnits < MinTickMillis || q.TickUnits > MaxTickMillis):
+		return invalid("quote: a tick of %d ms is not from 1 s to 1 h", q.TickUnits)
+	case q.StartBy < q.ExpiresAt:
+		return invalid("quote: startBy lies before expiresAt")
+	}
+	return nil
+}

@@ -1,7 +1,7 @@
 package device
 
 // Loops is how often the fixed module's _start runs its loop.
-const Loops = 8_000_000
+const Loops = 16_000_000
 
 // Loop returns the fixed WASM module whose speed offers are compared by. It
 // imports nothing, exports its memory and _start, and runs Loops rounds of a
@@ -33,7 +33,7 @@ var loopModule = []byte{
 	0x0a, 0x67, 0x01, 0x65, // code: one body
 	0x04, 0x01, 0x7f, 0x01, 0x7e, 0x01, 0x7c, 0x01, 0x7f, // $i i32, $x i64, $f f64, $at i32
 
-	0x41, 0x80, 0xa4, 0xe8, 0x03, // i32.const 8000000
+	0x41, 0x80, 0xc8, 0xd0, 0x07, // i32.const 16000000
 	0x21, 0x00, // local.set $i
 	0x42, 0x01, // i64.const 1
 	0x21, 0x01, // local.set $x
@@ -63,7 +63,7 @@ var loopModule = []byte{
 	0x20, 0x01, // local.get $x
 	0x20, 0x03, // local.get $at
 	0x29, 0x03, 0x00, // i64.load
-	0x85, // i64.xor
+	0x85,       // i64.xor
 	0x22, 0x01, // local.tee $x
 	0x37, 0x03, 0x00, // i64.store
 

@@ -53,10 +53,30 @@ type Cover struct {
 	Started Amount // sum of the tick prices of started ticks without a receipt
 }
 
-// MayStart tells whether one more tick of that price may start.
+// MayStart tells whether one more tick of that price may start. Its sums
+// don't saturate: at 2^128-1 a tick that isn't covered doesn't start either.
 func (c Cover) MayStart(tickPrice Amount) bool {
-	return !c.Voucher.Add(c.Credit).Less(c.Signed.Add(c.Started).Add(tickPrice))
+	need, have := wideSum(c.Signed, c.Started, tickPrice), wideSum(c.Voucher, c.Credit)
+	return !have.Lt(&need)
 }
 
 // Missing is by how much the voucher falls short of what has been signed and started.
-func (c Cover) Missing() Amount { return c.Signed.Add(c.Started).Sub(c.Voucher.Add(c.Credit)) }
+func (c Cover) Missing() Amount {
+	need, have := wideSum(c.Signed, c.Started), wideSum(c.Voucher, c.Credit)
+	if need.Lt(&have) {
+		return Amount{}
+	}
+	need.Sub(&need, &have)
+	if need.Gt(&maxAmount) {
+		return Amount{maxAmount}
+	}
+	return Amount{need}
+}
+
+// wideSum is a sum in 256 bits.
+func wideSum(amounts ...Amount) (sum uint256.Int) {
+	for _, a := range amounts {
+		sum.Add(&sum, &a.v)
+	}
+	return sum
+}

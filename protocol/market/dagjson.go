@@ -6,19 +6,29 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ipld/go-ipld-prime/codec/dagjson"
+	"github.com/ipld/go-ipld-prime/datamodel"
 	"github.com/ipld/go-ipld-prime/node/basicnode"
 )
 
 // MaxBlock is the most bytes of a DAG-JSON document (DESIGN §11: job spec 32 KiB).
 const MaxBlock = 32 << 10
 
+// maxDepth is how deep maps and lists may lie in one another.
+const maxDepth = 32
+
 // BlockHash is the sha2-256 of a DAG-JSON block.
 func BlockHash(block []byte) Hash { return sha256.Sum256(block) }
 
-// encodeJSON gives the canonical DAG-JSON block of a document.
-func encodeJSON(doc any) ([]byte, error) {
+func encodeJSON(doc any) ([]byte, error) { return EncodeDAGJSON(doc, MaxBlock) }
+
+func decodeJSON(block []byte, doc any) error { return DecodeDAGJSON(block, doc, MaxBlock) }
+
+// EncodeDAGJSON gives the canonical DAG-JSON block of a struct with json
+// tags. It refuses a block above limit bytes.
+func EncodeDAGJSON(doc any, limit int) ([]byte, error) {
 	plain, err := json.Marshal(doc)
 	if err != nil {
 		return nil, err
@@ -27,18 +37,24 @@ func encodeJSON(doc any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(block) > MaxBlock {
-		return nil, fmt.Errorf("%w: %d bytes, %d are allowed", ErrEncoding, len(block), MaxBlock)
+	if len(block) > limit {
+		return nil, fmt.Errorf("%w: %d bytes, %d are allowed", ErrEncoding, len(block), limit)
 	}
 	return block, nil
 }
 
-// decodeJSON reads a block into doc, a pointer to a struct. It refuses a
-// block that isn't canonical, floats, and keys that doc hasn't; keys that
-// begin with "x-" are let through at the top level.
-func decodeJSON(block []byte, doc any) error {
-	if len(block) > MaxBlock {
-		return fmt.Errorf("%w: %d bytes, %d are allowed", ErrEncoding, len(block), MaxBlock)
+// DecodeDAGJSON reads a block of at most limit bytes into doc, a pointer to a
+// struct. It refuses a block that isn't canonical, floats, and keys that doc
+// hasn't; keys that begin with "x-" are let through at the top level and lost.
+func DecodeDAGJSON(block []byte, doc any, limit int) error {
+	if len(block) > limit {
+		return fmt.Errorf("%w: %d bytes, %d are allowed", ErrEncoding, len(block), limit)
+	}
+	if !utf8.Valid(block) {
+		return fmt.Errorf("%w: it isn't UTF-8", ErrEncoding)
+	}
+	if depth(block) > maxDepth {
+		return fmt.Errorf("%w: it is nested more than %d deep", ErrEncoding, maxDepth)
 	}
 	same, err := canonical(block)
 	if err != nil {
@@ -56,13 +72,13 @@ func decodeJSON(block []byte, doc any) error {
 	if err := dec.Decode(doc); err != nil {
 		return fmt.Errorf("%w: %w", ErrEncoding, err)
 	}
-	return onlyEncoding(known, doc)
+	return onlyEncoding(known, doc, limit)
 }
 
 // onlyEncoding makes sure that one meaning has one encoding: no key in
 // another case, no explicit zero where the document leaves zero out.
-func onlyEncoding(known []byte, doc any) error {
-	again, err := encodeJSON(doc)
+func onlyEncoding(known []byte, doc any, limit int) error {
+	again, err := EncodeDAGJSON(doc, limit)
 	if err != nil {
 		return err
 	}
@@ -100,9 +116,62 @@ func canonical(plain []byte) ([]byte, error) {
 	if err := dagjson.Decode(b, bytes.NewReader(plain)); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
 	}
+	n := b.Build()
+	if err := noFloats(n); err != nil {
+		return nil, err
+	}
 	var out bytes.Buffer
-	if err := dagjson.Encode(b.Build(), &out); err != nil {
+	if err := dagjson.Encode(n, &out); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
 	}
 	return out.Bytes(), nil
+}
+
+// depth counts how deep brackets outside of strings lie in one another.
+func depth(block []byte) (deepest int) {
+	now, quoted := 0, false
+	for i := 0; i < len(block); i++ {
+		switch c := block[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == '{' || c == '['):
+			now++
+			deepest = max(deepest, now)
+		case !quoted && (c == '}' || c == ']'):
+			now--
+		}
+	}
+	return deepest
+}
+
+// noFloats refuses fractions and exponents wherever they stand: amounts are
+// decimal strings, everything else is counted in whole units.
+func noFloats(n datamodel.Node) error {
+	switch n.Kind() {
+	case datamodel.Kind_Float:
+		return fmt.Errorf("%w: it has a number that isn't whole", ErrEncoding)
+	case datamodel.Kind_Map:
+		for it := n.MapIterator(); !it.Done(); {
+			_, value, err := it.Next()
+			if err != nil {
+				return err
+			}
+			if err := noFloats(value); err != nil {
+				return err
+			}
+		}
+	case datamodel.Kind_List:
+		for it := n.ListIterator(); !it.Done(); {
+			_, value, err := it.Next()
+			if err != nil {
+				return err
+			}
+			if err := noFloats(value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

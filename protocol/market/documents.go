@@ -64,7 +64,10 @@ func DecodeQuote(block []byte) (Quote, error) {
 		Unit: uint8(r.uint(8)), TickUnits: r.uint(64), TickPrice: r.amount(), MaxTicks: uint32(r.uint(32)), //nolint:gosec // range checked by uint
 		MinCharge: r.amount(), MaxMillis: r.uint(64), StartBy: r.uint(64), ExpiresAt: r.uint(64), Nonce: r.hash(),
 	}
-	return q, r.err
+	if r.err != nil {
+		return Quote{}, r.err
+	}
+	return q, nil
 }
 
 // Lease binds a job to a quote; provider and client both sign it.
@@ -85,7 +88,7 @@ func DecodeLease(block []byte) (Lease, error) {
 	if err != nil {
 		return Lease{}, err
 	}
-	return Lease{QuoteHash: r.hash(), JobHash: r.hash()}, r.err
+	return Lease{QuoteHash: r.hash(), JobHash: r.hash()}, nil // any 32 bytes are a hash
 }
 
 // Receipt says what a lease has used and owes so far.
@@ -118,7 +121,10 @@ func DecodeReceipt(block []byte) (Receipt, error) {
 		Lease: r.hash(), Seq: uint32(r.uint(32)), Previous: r.hash(), Units: r.uint(64), //nolint:gosec // range checked by uint
 		Charged: r.amount(), Outcome: Outcome(r.uint(8)), BodyHash: r.hash(), //nolint:gosec // range checked by uint
 	}
-	return out, r.err
+	if r.err != nil {
+		return Receipt{}, r.err
+	}
+	return out, nil
 }
 
 // Voucher is the client's cumulative ceiling on what the provider may claim
@@ -142,7 +148,11 @@ func DecodeVoucher(block []byte) (Voucher, error) {
 	if err != nil {
 		return Voucher{}, err
 	}
-	return Voucher{Channel: r.hash(), Max: r.amount()}, r.err
+	v := Voucher{Channel: r.hash(), Max: r.amount()}
+	if r.err != nil {
+		return Voucher{}, r.err
+	}
+	return v, nil
 }
 
 // ChannelConfig names a payment channel of the x402 batch-settlement scheme.
@@ -175,5 +185,8 @@ func DecodeChannelConfig(block []byte) (ChannelConfig, error) {
 		Payer: r.address(), PayerAuthorizer: r.address(), Receiver: r.address(), ReceiverAuthorizer: r.address(),
 		Token: r.address(), WithdrawDelay: r.uint(40), Salt: r.hash(),
 	}
-	return c, r.err
+	if r.err != nil {
+		return ChannelConfig{}, r.err
+	}
+	return c, nil
 }

@@ -24,7 +24,7 @@ var (
 // halfOrder is half of the secp256k1 group order; a larger s is malleated.
 var halfOrder = uint256.MustFromHex("0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0")
 
-// SignatureFrom reads exactly 65 bytes; an empty slice is no signature.
+// SignatureFrom reads exactly 65 bytes. An empty slice is an error too.
 func SignatureFrom(b []byte) (Signature, error) {
 	if len(b) != len(Signature{}) {
 		return Signature{}, fmt.Errorf("signature: %w: %d bytes, 65 wanted", ErrLength, len(b))
@@ -104,7 +104,7 @@ func (s Signature) Verify(digest Hash, want Address) error {
 }
 
 // AddressOf is the address that signs a peer's documents. The peer ID must
-// have a secp256k1 public key inlined.
+// have a secp256k1 public key inlined, in the one encoding that libp2p gives it.
 func AddressOf(p peer.ID) (Address, error) {
 	pub, err := p.ExtractPublicKey()
 	if err != nil {
@@ -112,6 +112,9 @@ func AddressOf(p peer.ID) (Address, error) {
 	}
 	if _, ok := pub.(*lcrypto.Secp256k1PublicKey); !ok {
 		return Address{}, fmt.Errorf("peer %s: %w", p.ShortString(), ErrKeyType)
+	}
+	if !p.MatchesPublicKey(pub) {
+		return Address{}, fmt.Errorf("peer %s: %w, in its one encoding", p.ShortString(), ErrKeyType)
 	}
 	raw, err := pub.Raw()
 	if err != nil {

@@ -83,17 +83,17 @@ var (
 )
 
 // Next gives the state that follows, or says why the event isn't allowed now.
-// It is the only place where that is decided.
+// It is the only place where that is decided. With an error the state stays s.
 func Next(s State, e Event, m Moment) (State, error) {
 	switch {
 	case s == Requested && e == QuoteSigned:
 		return Quoted, nil
 	case s == Quoted && e == Accepted:
-		return before(m.Now, m.ExpiresAt, Agreed, "the quote ran out")
+		return inTime(s, Agreed, m.Now, m.ExpiresAt, "the quote ran out")
 	case s == Agreed && e == Prepare:
-		return before(m.Now, m.StartBy, Preparing, "preparing must begin before startBy")
+		return inTime(s, Preparing, m.Now, m.StartBy, "preparing had to begin by startBy, which was")
 	case s == Preparing && e == Start:
-		return before(m.Now, m.StartBy, Running, "the process must start before startBy")
+		return inTime(s, Running, m.Now, m.StartBy, "the process had to start by startBy, which was")
 	case (s == Agreed || s == Preparing || s == Running) && e == End:
 		return Finishing, nil
 	case s == Finishing && e == Close:
@@ -104,9 +104,9 @@ func Next(s State, e Event, m Moment) (State, error) {
 	return s, fmt.Errorf("%w: %s while %s", ErrTransition, e, s)
 }
 
-func before(now, limit uint64, next State, what string) (State, error) {
+func inTime(s, next State, now, limit uint64, what string) (State, error) {
 	if now > limit {
-		return "", fmt.Errorf("%w: %s %d ms ago", ErrTooLate, what, now-limit)
+		return s, fmt.Errorf("%w: %s %d ms ago", ErrTooLate, what, now-limit)
 	}
 	return next, nil
 }

@@ -6,6 +6,8 @@ import (
 	"path"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/holiman/uint256"
 )
 
 // Limits on what documents may say.
@@ -92,12 +94,12 @@ func (j Job) Validate() error {
 		return invalid("job: more than %d arguments, %d environment variables or %d inputs", MaxArgs, MaxEnv, MaxInputs)
 	}
 	for _, a := range j.Args {
-		if strings.ContainsRune(a, 0) {
-			return invalid("job: an argument has a NUL byte")
+		if !cleanText(a) {
+			return invalid("job: an argument has a NUL byte or is not UTF-8")
 		}
 	}
 	for k, v := range j.Env {
-		if k == "" || strings.ContainsAny(k, "=\x00") || strings.ContainsRune(v, 0) {
+		if k == "" || strings.Contains(k, "=") || !cleanText(k) || !cleanText(v) {
 			return invalid("job: environment variable %.40q", k)
 		}
 	}
@@ -128,8 +130,11 @@ func (j Job) validatePaths() error {
 	return nil
 }
 
+// cleanText tells whether s can be an argument, and survives JSON.
+func cleanText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
 func guestPath(p string) error {
-	if !path.IsAbs(p) || path.Clean(p) != p || p == "/" || len(p) > 1024 || strings.ContainsAny(p, "\x00:\\") {
+	if !path.IsAbs(p) || path.Clean(p) != p || p == "/" || len(p) > 1024 || !cleanText(p) || strings.ContainsAny(p, ":\\") {
 		return invalid("job: path %.80q is not a clean absolute path below / without colons", p)
 	}
 	return nil
@@ -142,7 +147,7 @@ func (q Quote) Validate() error {
 		return invalid("quote: tickUnits and maxTicks must be above 0")
 	case q.TickPrice.Less(q.MinCharge):
 		return invalid("quote: minCharge %s is above tickPrice %s", q.MinCharge, q.TickPrice)
-	case !q.TickPrice.Times(uint64(q.MaxTicks)).Less(Amount{maxAmount}):
+	case q.productOverflows():
 		return invalid("quote: tickPrice times maxTicks reaches 2^128")
 	case q.Unit > UnitMeter:
 		return invalid("quote: unit %d", q.Unit)
@@ -154,4 +159,11 @@ func (q Quote) Validate() error {
 		return invalid("quote: startBy lies before expiresAt")
 	}
 	return nil
+}
+
+// productOverflows tells whether tickPrice*maxTicks reaches 2^128.
+func (q Quote) productOverflows() bool {
+	var product uint256.Int
+	product.Mul(&q.TickPrice.v, uint256.NewInt(uint64(q.MaxTicks)))
+	return product.Gt(&maxAmount)
 }

@@ -1,0 +1,111 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Update runs fn, alone, on the newest state and makes what it wrote durable:
+// nil means that it is synced to disk. fn's error aborts and is returned as it
+// is, also only after all that fn could read is durable. ctx counts until the
+// writes are applied and no longer. An error that wraps ErrBroken leaves open
+// whether a restart will find them. fn must neither call Update nor wait for
+// the network.
+func (l *Ledger) Update(ctx context.Context, fn func(*Tx) error) error {
+	if err := l.enter(ctx); err != nil {
+		return err
+	}
+	defer l.users.Done()
+	batch, done, err := l.apply(ctx, fn)
+	if batch == nil {
+		if broken := l.settled(ctx); broken != nil {
+			return broken
+		}
+		return err
+	}
+	err = batch.SyncWait()
+	if err != nil {
+		l.fs.freeze(err)
+	}
+	close(done)
+	_ = batch.Close()
+	if l.fs.isFrozen() {
+		return l.Healthy()
+	}
+	return nil
+}
+
+// apply runs fn and applies its writes. It gives no batch if there is nothing
+// to sync.
+func (l *Ledger) apply(ctx context.Context, fn func(*Tx) error) (*pebble.Batch, chan struct{}, error) {
+	select {
+	case l.writer <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	defer func() { <-l.writer }()
+	if err := l.Healthy(); err != nil {
+		return nil, nil, err
+	}
+	batch := l.db.NewIndexedBatch()
+	applied := false
+	defer func() {
+		if !applied {
+			_ = batch.Close()
+		}
+	}()
+	if err := l.run(fn, &Tx{ledger: l, from: batch, batch: batch}); err != nil || batch.Empty() {
+		return nil, nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	// Told before it can be seen, so that a View that sees it waits for it.
+	done := make(chan struct{})
+	l.last.Store(&done)
+	if err := l.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
+		l.fs.freeze(err)
+		close(done)
+		return nil, nil, fmt.Errorf("%w: %w", ErrBroken, err)
+	}
+	applied = true
+	return batch, done, nil
+}
+
+// View runs fn on a snapshot of the state, of which everything is durable
+// before fn starts. fn's error is returned as it is.
+func (l *Ledger) View(ctx context.Context, fn func(*Tx) error) error {
+	if err := l.enter(ctx); err != nil {
+		return err
+	}
+	defer l.users.Done()
+	snapshot := l.db.NewSnapshot()
+	defer func() { _ = snapshot.Close() }()
+	if err := l.settled(ctx); err != nil {
+		return err
+	}
+	return l.run(fn, &Tx{ledger: l, from: snapshot})
+}
+
+func (l *Ledger) run(fn func(*Tx) error, tx *Tx) error {
+	defer func() { tx.from = nil }()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.err
+}
+
+// settled waits until all that was applied so far is synced.
+func (l *Ledger) settled(ctx context.Context) error {
+	select {
+	case <-*l.last.Load():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if l.fs.isFrozen() {
+		return l.Healthy()
+	}
+	return nil
+}

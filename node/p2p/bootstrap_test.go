@@ -1,0 +1,103 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"net"
+	"syscall"
+	"testing"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	"github.com/stretchr/testify/require"
+)
+
+func TestBootstrapUnreachableThenUp(t *testing.T) {
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	listen := "/ip4/127.0.0.1/tcp/" + port(t, l.Addr().String())
+	require.NoError(t, l.Close())
+	key := newKeyPair(t)
+	id, err := peer.IDFromPrivateKey(key)
+	require.NoError(t, err)
+	boot := func(c *Config) { c.Key, c.Listen = key, []string{listen} }
+
+	n := newNode(t, func(c *Config) { c.Bootstrap = []string{listen + "/p2p/" + id.String()} })
+	eventually(t, "it says why", func() bool { return n.Bootstrap()[0].LastError != nil })
+	require.ErrorIs(t, n.Bootstrap()[0].LastError, syscall.ECONNREFUSED)
+	require.Equal(t, listen+"/p2p/"+id.String(), n.Bootstrap()[0].Addr)
+	require.True(t, n.Alone())
+
+	first := newNode(t, boot)
+	eventually(t, "it joins", func() bool { return n.Bootstrap()[0].Connected })
+	require.NoError(t, n.Bootstrap()[0].LastError)
+	require.False(t, n.Alone())
+	key1 := allKey(t, "test")
+	advertise(t, n, key1)
+	eventually(t, "advertised", func() bool { return len(found(t, first, 0, key1)) == 1 })
+
+	require.NoError(t, first.Close())
+	eventually(t, "it sees the bootstrap go", func() bool { return !n.Bootstrap()[0].Connected })
+	eventually(t, "and is alone", n.Alone)
+
+	second := newNode(t, boot) // the same node, with an empty memory
+	eventually(t, "it joins again", func() bool { return n.Bootstrap()[0].Connected })
+	eventually(t, "and is found without waiting for its next turn", func() bool { return len(found(t, second, 0, key1)) == 1 })
+}
+
+func TestBootstrapWithAnotherID(t *testing.T) {
+	boot := newNode(t)
+	tcp := boot.Host().Addrs()[0].String()
+	n := newNode(t, func(c *Config) { c.Bootstrap = []string{tcp + "/p2p/" + knownPeer} })
+	eventually(t, "it says why", func() bool { return n.Bootstrap()[0].LastError != nil })
+	require.Contains(t, n.Bootstrap()[0].LastError.Error(), "another node answers there: "+boot.ID().String())
+}
+
+func TestOwnAddressIsNoBootstrap(t *testing.T) {
+	key := newKeyPair(t)
+	id, err := peer.IDFromPrivateKey(key)
+	require.NoError(t, err)
+	n := newNode(t, func(c *Config) {
+		c.Key, c.Bootstrap = key, []string{"/ip4/127.0.0.1/tcp/1/p2p/" + id.String()}
+	})
+	require.Empty(t, n.Bootstrap())
+}
+
+func TestBootstrapByName(t *testing.T) {
+	boot := newNode(t)
+	n := newNode(t)
+	addrs := boot.Addrs()
+	resolved := append([]ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/1")}, addrs...) // one without an ID
+	b := &bootstrapper{
+		host: n.Host(), kad: KadProtocol("test"),
+		resolve: func(context.Context, ma.Multiaddr) ([]ma.Multiaddr, error) { return resolved, nil },
+	}
+	target, err := readTarget("/dnsaddr/boot.example.org", false)
+	require.NoError(t, err)
+	id, err := b.join(t.Context(), target)
+	require.NoError(t, err)
+	require.Equal(t, boot.ID(), id)
+
+	b.resolve = func(context.Context, ma.Multiaddr) ([]ma.Multiaddr, error) { return resolved[:1], nil }
+	_, err = b.join(t.Context(), target)
+	require.ErrorIs(t, err, errNoPeers)
+
+	down := errors.New("no name server")
+	b.resolve = func(context.Context, ma.Multiaddr) ([]ma.Multiaddr, error) { return nil, down }
+	_, err = b.join(t.Context(), target)
+	require.ErrorIs(t, err, down)
+}
+
+func TestLocalPeerIsJoined(t *testing.T) {
+	a, b := newNode(t), newNode(t)
+	joined := make(chan struct{}, 1)
+	l := &localPeers{
+		ctx: a.ctx, tasks: &a.tasks, host: a.Host(), filter: a.believed, slots: make(chan struct{}, 1),
+		joined: func() { joined <- struct{}{} }, log: a.cfg.Log,
+	}
+	l.HandlePeerFound(peer.AddrInfo{ID: b.ID(), Addrs: b.Host().Addrs()})
+	<-joined
+	eventually(t, "no longer alone", func() bool { return !a.Alone() && !b.Alone() })
+	l.HandlePeerFound(peer.AddrInfo{ID: b.ID(), Addrs: b.Host().Addrs()})
+	require.Empty(t, joined, "it is connected already")
+}

@@ -34,7 +34,12 @@ func (s *Space) Export(ctx context.Context, root cid.Cid, dst string, maxBytes i
 	if name == "." || name == ".." || name == string(filepath.Separator) {
 		return fmt.Errorf("export to %s: the destination needs a name of its own", dst)
 	}
-	e := &exporter{space: s, left: max(maxBytes, 0), max: maxBytes}
+	most := min(max(maxBytes, 0), 1<<61) // far from where sums wrap
+	e := &exporter{space: s, left: most, max: most}
+	v := &survey{space: s, max: e.max, known: map[cid.Cid]tally{}}
+	if _, err := v.tree(ctx, root, 1); err != nil {
+		return fmt.Errorf("export %s to %s: %w", root, dst, err)
+	}
 	made, err := e.write(ctx, parent, name, root, 1)
 	if err == nil {
 		return nil
@@ -48,7 +53,6 @@ func (s *Space) Export(ctx context.Context, root cid.Cid, dst string, maxBytes i
 type exporter struct {
 	space     *Space
 	left, max int64 // bytes of content
-	entries   int
 	steps     int
 }
 
@@ -124,7 +128,7 @@ func checkFile(c cid.Cid, p part) error {
 	}
 	sum := uint64(len(p.data))
 	for _, n := range p.sizes {
-		if n == 0 || n > 1<<62 || sum+n > 1<<62 {
+		if n == 0 || n > 1<<62 || sum+n > 1<<62 { // sum is never above 1<<62, so nothing wraps
 			return invalid("file %s has a piece of %d bytes", c, n)
 		}
 		sum += n
@@ -137,9 +141,6 @@ func checkFile(c cid.Cid, p part) error {
 
 // write makes what c names as name in dir. made says that it began to.
 func (e *exporter) write(ctx context.Context, dir *os.Root, name string, c cid.Cid, depth int) (made bool, err error) {
-	if e.entries++; e.entries > MaxEntries {
-		return false, invalid("the tree has more than %d files and folders", MaxEntries)
-	}
 	p, err := e.load(ctx, c, depth)
 	if err != nil {
 		return false, err

@@ -1,0 +1,66 @@
+# Shared by the scripts beside it; sourced, never run.
+# shellcheck shell=bash
+
+# The folder that holds go.mod, whatever the caller's working directory was.
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+# Everything the scripts build for themselves; safe to delete.
+CACHE="$ROOT/.cache"
+BIN="$CACHE/bin"
+
+die() {
+	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+	exit 1
+}
+
+# require_toolchain ends the script with one sentence that names what is missing.
+require_toolchain() {
+	command -v go >/dev/null ||
+		die "Go is missing: install Go 1.26 or newer from https://go.dev/dl and put it on PATH."
+	local version major minor
+	version="$(cd "$ROOT" && go env GOVERSION)" ||
+		die "Go is too old for this module: install Go 1.26 or newer from https://go.dev/dl."
+	IFS=. read -r major minor _ <<<"${version#go}"
+	minor="${minor%%[!0-9]*}"
+	((major > 1 || minor >= 26)) ||
+		die "Go is too old: this is ${version}, install Go 1.26 or newer from https://go.dev/dl."
+	local cc
+	cc="$(cd "$ROOT" && go env CC)"
+	command -v "${cc%% *}" >/dev/null ||
+		die "a C compiler is missing (the race detector needs one): install gcc or clang, or set CC."
+}
+
+# build_once PATH MODULE_DIR PACKAGE builds PACKAGE into PATH unless it is there.
+# The file appears in one rename, so a build cut short leaves nothing behind.
+build_once() {
+	local path="$1" dir="$2" package="$3" partial
+	[[ -x "$path" ]] && return
+	mkdir -p "$(dirname "$path")"
+	partial="$path.$$.partial"
+	printf 'building %s once ...\n' "$(basename "$path")" >&2
+	(cd "$dir" && go build -ldflags='-s -w' -o "$partial" "$package") || {
+		rm -f "$partial"
+		die "could not build $package (see above)."
+	}
+	mv -f "$partial" "$path"
+}
+
+# tool NAME prints the path of a pinned tool, building it the first time. The
+# name of the file carries the tool's version and Go's: a linter built by an
+# older Go refuses newer code.
+tool() {
+	local name="$1" dir="$ROOT/tools" package module version path
+	case "$name" in
+	golangci-lint) module=github.com/golangci/golangci-lint/v2 package=$module/cmd/golangci-lint ;;
+	buf) module=github.com/bufbuild/buf package=$module/cmd/buf ;;
+	gotestsum) module=gotest.tools/gotestsum package=$module ;;
+	# Generator and runtime library are one module and must be one version, so
+	# this one comes from souk's own go.mod.
+	protoc-gen-go) module=google.golang.org/protobuf package=$module/cmd/protoc-gen-go dir="$ROOT" ;;
+	*) die "no tool is called $name." ;;
+	esac
+	version="$(cd "$dir" && go list -m -f '{{.Version}}' "$module")" ||
+		die "could not read the version of $name from $dir/go.mod."
+	path="$BIN/$name-$version-$(cd "$dir" && go env GOVERSION)"
+	build_once "$path" "$dir" "$package"
+	printf '%s\n' "$path"
+}

@@ -22,6 +22,7 @@ func TestBadUsageIsOneSentenceAndExitCode2(t *testing.T) {
 		"no epochs":         {[]string{"--epochs", "0"}, "", "from 1 to 1000"},
 		"too many epochs":   {[]string{"--epochs", "1001"}, "", "from 1 to 1000"},
 		"negative rate":     {[]string{"--rate", "-1"}, "", "above 0"},
+		"rate too high":     {[]string{"--rate", "10.5"}, "", "at most 10\n"},
 		"rate NaN":          {[]string{"--rate", "NaN"}, "", "above 0"},
 		"rate infinite":     {[]string{"--rate", "Inf"}, "", "at most 10"},
 		"odd hidden":        {[]string{"--hidden", "100"}, "", "multiple of 8"},

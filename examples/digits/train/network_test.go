@@ -69,21 +69,37 @@ func TestRateFallsInAStraightLine(t *testing.T) {
 
 func TestLookMovesTheImageAndDropsWhatLeavesTheFrame(t *testing.T) {
 	image := make([]byte, pixels)
-	image[0], image[5*side+7] = 51, 255
+	const corner = pixels - 1
+	image[0], image[5*side+7], image[corner] = 51, 255, 255
 	n := smallNetwork(1)
 	for _, c := range []struct {
 		dx, dy int
 		at     []int
 	}{
-		{0, 0, []int{0, 5*side + 7}},
+		{0, 0, []int{0, 5*side + 7, corner}},
 		{1, 0, []int{1, 5*side + 8}},
 		{0, 1, []int{side, 6*side + 7}},
-		{-1, -1, []int{4*side + 6}},
+		{-1, -1, []int{4*side + 6, corner - side - 1}},
 	} {
 		n.look(image, c.dx, c.dy)
 		require.Equal(t, c.at, n.inkAt[:n.inked])
 	}
 	require.Equal(t, float32(1), n.ink[0])
+}
+
+func TestVerdictCountsByWhatWasWrittenThenRead(t *testing.T) {
+	n := smallNetwork(1)
+	n.params = newParams(16) // all zero, so that only what a class starts from speaks
+	n.b2[3] = 5
+	v := judge(n, synthetic(t, 1, 20).test)
+	for written, row := range v.counts {
+		require.Equal(t, 2, row[3], "all %ds are read as 3", written)
+	}
+	require.Len(t, v.mistakes, 18)
+	m := v.mistakes[0]
+	require.Equal(t, []int{0, 1, 3}, []int{m.at, int(m.wrote), int(m.read)})
+	require.InDelta(t, 0.94, m.believed, 0.01)
+	require.InDelta(t, 0.1, v.accuracy(), 1e-9)
 }
 
 func TestSoftmaxGivesSharesOfOne(t *testing.T) {

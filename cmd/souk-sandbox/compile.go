@@ -1,0 +1,90 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"souk/node/executor/wasm/control"
+)
+
+// compile translates one module into an empty cache folder and says whether
+// it is one that can run. No guest code runs here.
+func compile() error {
+	orders := json.NewDecoder(os.Stdin)
+	var order control.Compile
+	if err := orders.Decode(&order); err != nil {
+		return err
+	}
+	go func() { // the node holds stdin open as long as it wants the answer
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(1)
+	}()
+	raw, err := os.ReadFile(order.Module)
+	if err != nil {
+		return err
+	}
+	if err := shutInCompiler(order.Cache); err != nil {
+		return err
+	}
+	verdict, err := translate(context.Background(), raw, order.Cache)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(verdict)
+}
+
+func translate(ctx context.Context, raw []byte, cacheDir string) (control.Verdict, error) {
+	config, err := runtimeConfig(cacheDir)
+	if err != nil {
+		return control.Verdict{}, err
+	}
+	r := wazero.NewRuntimeWithConfig(ctx, config)
+	wasi, err := wasi_snapshot_preview1.NewBuilder(r).Compile(ctx)
+	if err != nil {
+		return control.Verdict{}, err
+	}
+	module, err := r.CompileModule(ctx, raw)
+	if err != nil {
+		return control.Verdict{Refused: "the module is not valid WebAssembly: " + firstLine(err)}, nil
+	}
+	verdict := control.Verdict{Refused: refusal(raw, module, wasi.ExportedFunctions())}
+	for _, m := range module.ExportedMemories() {
+		verdict.MinMemory = max(verdict.MinMemory, int64(m.Min())*pageSize)
+	}
+	return verdict, nil
+}
+
+// refusal says why a valid module can't be run as a program, or nothing.
+func refusal(raw []byte, module wazero.CompiledModule, wasi map[string]api.FunctionDefinition) string {
+	start, ok := module.ExportedFunctions()["_start"]
+	if !ok {
+		return `the module exports no function "_start"; build it as a WASI preview 1 command (with Go: GOOS=wasip1 GOARCH=wasm)`
+	}
+	if len(start.ParamTypes())+len(start.ResultTypes()) > 0 {
+		return `the module's "_start" takes or returns values; that of a WASI command takes and returns none`
+	}
+	for _, f := range module.ImportedFunctions() {
+		from, name, _ := f.Import()
+		has, ok := wasi[name]
+		if from != wasi_snapshot_preview1.ModuleName || !ok {
+			return fmt.Sprintf("the module imports the function %.100q from %.100q, which does not exist here; only wasi_snapshot_preview1 is there", name, from)
+		}
+		if !slices.Equal(f.ParamTypes(), has.ParamTypes()) || !slices.Equal(f.ResultTypes(), has.ResultTypes()) {
+			return fmt.Sprintf("the module imports %.100q with other parameters or results than wasi_snapshot_preview1 has", name)
+		}
+	}
+	if kind := foreignImport(raw); kind != "" {
+		return fmt.Sprintf("the module imports a %s; only functions of wasi_snapshot_preview1 can be imported", kind)
+	}
+	return ""
+}

@@ -1,0 +1,78 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"souk/node/executor/wasm/control"
+)
+
+// memoryOverhead is what a guest's process may hold besides guest memory:
+// the Go runtime, machine code, tables.
+const memoryOverhead = 512 << 20 // bytes
+
+// decide settles how the execution ended; what comes later changes nothing.
+func (s *supervisor) decide(r control.Result) {
+	if s.end != nil {
+		return
+	}
+	r.Ran = s.ran()
+	s.end = &r
+}
+
+func (s *supervisor) ran() time.Duration {
+	if s.status.Started == 0 {
+		return 0
+	}
+	return control.Monotonic() - s.status.Started
+}
+
+// measure reads what the guest's process used, and ends a guest whose memory
+// outgrew its limit by other ways than guest memory.
+func (s *supervisor) measure() {
+	if s.status.State == control.Spare {
+		return
+	}
+	cpu, peak := s.guest.usage()
+	s.status.CPU = max(s.status.CPU, cpu)
+	s.status.Memory = max(s.status.Memory, peak)
+	if s.spec.Memory > 0 && peak > s.spec.Memory+memoryOverhead {
+		s.finish(control.Result{Cause: limitMemory})
+	}
+	s.tell()
+}
+
+// conclude runs when no process of the guest is left: it writes the result.
+func (s *supervisor) conclude() error {
+	if s.dir == "" {
+		return nil
+	}
+	if s.end == nil {
+		s.decide(control.Result{Cause: failed, Detail: s.guest.crash()})
+	}
+	s.overDisk()
+	cpu, peak := s.guest.final()
+	s.end.CPU = max(s.status.CPU, cpu)
+	s.end.Memory = max(s.status.Memory, peak)
+	s.end.Log = s.status.Log
+	if err := s.guest.sink.sync(); err != nil {
+		*s.end = control.Result{Cause: failed, Detail: "the log could not be written: " + err.Error(), Ran: s.end.Ran}
+	}
+	if err := control.Write(s.dir, control.ResultFile, s.end); err != nil {
+		return fmt.Errorf("the result could not be written: %w", err)
+	}
+	return nil
+}
+
+// overDisk catches a guest that went over its disk limit between two looks
+// and ended.
+func (s *supervisor) overDisk() {
+	if s.spec.Outputs == "" || s.status.Started == 0 || s.end.Cause == stopped {
+		return
+	}
+	if held(control.OutDir, s.spec.Disk) > s.spec.Disk {
+		s.end.Cause, s.end.ExitCode, s.end.Detail = limitDisk, 0, ""
+	}
+}

@@ -1,0 +1,56 @@
+//go:build linux
+
+package main
+
+import (
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"souk/node/executor/wasm/control"
+)
+
+const (
+	diskEvery   = 50 * time.Millisecond
+	entryBytes  = 4096    // what each file or folder counts besides its content
+	diskEntries = 100_000 // files and folders that outputs may have
+)
+
+// watchDisk looks at the outputs until they are over the limit. Between two
+// looks a guest can go over by what it writes in that time; one file never
+// can, because the kernel stops it (RLIMIT_FSIZE).
+func (s *supervisor) watchDisk() {
+	limit := s.spec.Disk
+	for {
+		begun := time.Now()
+		if held(control.OutDir, limit) > limit {
+			s.inbox <- func() { s.finish(control.Result{Cause: limitDisk}) }
+			return
+		}
+		// A large tree is looked at less often: looking takes at most a tenth.
+		time.Sleep(max(diskEvery, 10*time.Since(begun)))
+	}
+}
+
+// held is how many bytes the tree at dir holds; it stops counting once over limit.
+func held(dir string, limit int64) int64 {
+	var sum int64
+	entries := 0
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return nil // removed while walking
+		}
+		sum += entryBytes
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
+			sum += info.Size()
+		}
+		if entries++; entries > diskEntries {
+			sum = limit + 1
+		}
+		if sum > limit {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return sum
+}

@@ -1,0 +1,172 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/ipfs/go-cid"
+
+	"souk/node/executor"
+	"souk/node/executor/wasm/control"
+)
+
+// Prepare lays out the workspace, compiles the module where that wasn't done
+// before, and has a sandbox load it.
+func (e *Executor) Prepare(ctx context.Context, spec executor.Spec) (executor.Execution, error) {
+	if err := validate(spec); err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(e.jobs(), spec.ID)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("the workspace could not be made: %w", err)
+	}
+	x, err := e.prepare(ctx, dir, spec)
+	if err != nil {
+		return nil, errors.Join(err, e.discard(dir))
+	}
+	return x, nil
+}
+
+func (e *Executor) prepare(ctx context.Context, dir string, spec executor.Spec) (*execution, error) {
+	if err := e.layModule(ctx, dir, spec); err != nil {
+		return nil, err
+	}
+	disk, err := e.layInputs(ctx, dir, spec)
+	if err != nil {
+		return nil, err
+	}
+	inner := sandboxed(spec, disk)
+	if err := control.Write(dir, control.SpecFile, inner); err != nil {
+		return nil, err
+	}
+	if err := control.SyncDir(e.jobs()); err != nil {
+		return nil, err
+	}
+	l, err := e.spares.take()
+	if err != nil {
+		return nil, err
+	}
+	x := newExecution(e, dir, inner)
+	if err := e.add(x); err != nil {
+		_ = l.conn.Close()
+		l.reap()
+		return nil, err
+	}
+	x.attach(l)
+	if err := x.load(ctx); err != nil {
+		x.stop()
+		<-x.gone
+		e.forget(x)
+		return nil, err
+	}
+	return x, nil
+}
+
+// add registers an execution, unless the executor was closed.
+func (e *Executor) add(x *execution) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return errors.New("the wasm executor is closed")
+	}
+	e.running[x.spec.ID] = x
+	return nil
+}
+
+func (e *Executor) forget(x *execution) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.running, x.spec.ID)
+}
+
+// discard removes a workspace, by way of the waste folder: a crash half-way
+// leaves nothing that looks like a workspace.
+func (e *Executor) discard(dir string) error {
+	aside, err := os.MkdirTemp(e.waste(), "")
+	if err != nil {
+		return err
+	}
+	err = os.Rename(dir, filepath.Join(aside, "workspace"))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, os.RemoveAll(aside))
+}
+
+func (e *Executor) layModule(ctx context.Context, dir string, spec executor.Spec) error {
+	module := filepath.Join(dir, control.ModuleFile)
+	if err := e.cfg.Source.Export(ctx, spec.Module, module, maxModule); err != nil {
+		return fmt.Errorf("the module could not be read: %w", err)
+	}
+	info, err := os.Lstat(module)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return refuse("the module is a folder; it must be one WebAssembly file")
+	}
+	least, err := e.compiled(ctx, spec.Module, module, filepath.Join(dir, control.CacheDir))
+	if err != nil {
+		return err
+	}
+	if least > spec.Limits.Memory {
+		return refuse("the module starts with %d bytes of memory, and the job's limit is %d", least, spec.Limits.Memory)
+	}
+	return nil
+}
+
+// layInputs makes the guest's tree and gives back what the disk limit leaves for outputs.
+func (e *Executor) layInputs(ctx context.Context, dir string, spec executor.Spec) (int64, error) {
+	root := filepath.Join(dir, control.RootDir)
+	if err := os.Mkdir(root, 0o700); err != nil {
+		return 0, err
+	}
+	left := spec.Limits.Disk
+	for _, in := range spec.Inputs {
+		size, err := e.layInput(ctx, root, in.At, in.CID, left)
+		if err != nil {
+			return 0, err
+		}
+		left -= size
+	}
+	if spec.Outputs == "" {
+		return left, nil
+	}
+	// The guest's "/" lists the outputs folder too.
+	if err := os.MkdirAll(filepath.Join(root, spec.Outputs), 0o700); err != nil {
+		return 0, err
+	}
+	return left, os.Mkdir(filepath.Join(dir, control.OutDir), 0o700)
+}
+
+func (e *Executor) layInput(ctx context.Context, root, at string, from cid.Cid, left int64) (int64, error) {
+	dst := filepath.Join(root, at)
+	if err := os.MkdirAll(filepath.Dir(dst), 0o700); err != nil {
+		return 0, err
+	}
+	if err := e.cfg.Source.Export(ctx, from, dst, left); err != nil {
+		return 0, fmt.Errorf("the input at %s could not be laid out: %w", at, err)
+	}
+	var size int64
+	err := filepath.WalkDir(dst, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !d.IsDir() && !d.Type().IsRegular() {
+			return refuse("the input at %s holds something that is neither file nor folder", at)
+		}
+		info, err := d.Info()
+		if err == nil && !d.IsDir() {
+			size += info.Size()
+		}
+		return err
+	})
+	if err == nil && size > left {
+		err = refuse("the inputs have more bytes than the job's disk limit of them allows: %d are left for %s, which has %d", left, at, size)
+	}
+	return size, err
+}

@@ -35,7 +35,7 @@ build_once() {
 	local path="$1" dir="$2" package="$3" partial
 	[[ -x "$path" ]] && return
 	mkdir -p "$(dirname "$path")"
-	partial="$path.$$.partial"
+	partial="$path.$BASHPID.partial"
 	printf 'building %s once ...\n' "$(basename "$path")" >&2
 	(cd "$dir" && go build -ldflags='-s -w' -o "$partial" "$package") || {
 		rm -f "$partial"
@@ -49,6 +49,8 @@ build_once() {
 # older Go refuses newer code.
 tool() {
 	local name="$1" dir="$ROOT/tools" package module version path
+	# A tool may ask for a newer Go than souk does; auto lets go fetch it.
+	local -x GOTOOLCHAIN=auto
 	case "$name" in
 	golangci-lint) module=github.com/golangci/golangci-lint/v2 package=$module/cmd/golangci-lint ;;
 	buf) module=github.com/bufbuild/buf package=$module/cmd/buf ;;

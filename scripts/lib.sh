@@ -66,3 +66,14 @@ tool() {
 	build_once "$path" "$dir" "$package"
 	printf '%s\n' "$path"
 }
+
+# no_sleeping_tests ends the script if a test waits by sleeping: it would be
+# slow or flaky. In a file that uses testing/synctest the time is taken to be fake.
+no_sleeping_tests() {
+	local file sleeping=()
+	while IFS= read -r file; do
+		grep -q '"testing/synctest"' "$ROOT/$file" || sleeping+=("$file")
+	done < <(cd "$ROOT" && grep -rl --include='*_test.go' --exclude-dir=.cache 'time\.Sleep(' .)
+	((${#sleeping[@]} == 0)) ||
+		die "these tests sleep; wait for a condition or a channel, or use testing/synctest: ${sleeping[*]}"
+}

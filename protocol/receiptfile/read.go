@@ -1,0 +1,196 @@
+package receiptfile
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/ipfs/go-cid"
+	carv2 "github.com/ipld/go-car/v2"
+
+	"souk/protocol/market"
+)
+
+// Read reads a receipt file. The bundle holds what the file says, whether it
+// is right or wrong; errors are ErrFormat, ErrTooLarge or those of r.
+func Read(r io.Reader) (market.Bundle, error) {
+	root, blocks, err := readBlocks(r)
+	if err != nil {
+		return market.Bundle{}, err
+	}
+	u := unpack{blocks: blocks}
+	b := u.bundle(root)
+	if u.err != nil {
+		return market.Bundle{}, u.err
+	}
+	return b, nil
+}
+
+func readBlocks(r io.Reader) (cid.Cid, map[cid.Cid][]byte, error) {
+	capped := &cappedReader{r: r, left: MaxFileBytes}
+	car, err := carv2.NewBlockReader(bufio.NewReader(capped),
+		carv2.MaxAllowedHeaderSize(maxHeaderBytes), carv2.MaxAllowedSectionSize(MaxBlockBytes))
+	if err != nil {
+		return cid.Undef, nil, capped.explain("it doesn't begin like a CAR", err)
+	}
+	if car.Version != 1 || len(car.Roots) != 1 || car.Roots[0].Prefix() != jsonPrefix {
+		return cid.Undef, nil, fmt.Errorf("%w: a CARv1 with one root, a DAG-JSON block, is needed", ErrFormat)
+	}
+	blocks := make(map[cid.Cid][]byte)
+	for n := 0; ; n++ {
+		block, err := car.Next()
+		if errors.Is(err, io.EOF) && capped.err == nil {
+			return car.Roots[0], blocks, nil
+		}
+		if err != nil {
+			return cid.Undef, nil, capped.explain(fmt.Sprintf("block %d", n+1), err)
+		}
+		if n == MaxBlocks {
+			return cid.Undef, nil, fmt.Errorf("%w: more than %d blocks", ErrTooLarge, MaxBlocks)
+		}
+		blocks[block.Cid()] = block.RawData()
+	}
+}
+
+// cappedReader fails, unlike io.LimitReader, where the limit is passed, and
+// remembers why reading failed.
+type cappedReader struct {
+	r    io.Reader
+	left int
+	err  error
+}
+
+func (c *cappedReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p[:min(len(p), c.left+1)])
+	if n > c.left {
+		n, err = c.left, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, MaxFileBytes)
+	}
+	c.left -= n
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.err = err
+	}
+	return n, err
+}
+
+// explain tells a reader's own failure from a malformed file.
+func (c *cappedReader) explain(what string, err error) error {
+	if c.err != nil {
+		return c.err
+	}
+	return fmt.Errorf("%w: %s: %w", ErrFormat, what, err)
+}
+
+// unpack follows the links from the root.
+type unpack struct {
+	blocks map[cid.Cid][]byte
+	err    error
+}
+
+func (u *unpack) fail(err error) {
+	if u.err == nil {
+		u.err = err
+	}
+}
+
+// get finds the block that a link names, which must be of the right kind.
+func (u *unpack) get(what string, c cid.Cid, want cid.Prefix) []byte {
+	if !c.Defined() || c.Prefix() != want {
+		u.fail(fmt.Errorf("%w: the link to the %s is of the wrong kind", ErrFormat, what))
+		return nil
+	}
+	data, ok := u.blocks[c]
+	if !ok {
+		u.fail(fmt.Errorf("%w: the %s %s is not in the file", ErrFormat, what, c))
+	}
+	return data
+}
+
+func (u *unpack) document(what string, c cid.Cid, into any) {
+	data := u.get(what, c, jsonPrefix)
+	if u.err != nil {
+		return
+	}
+	if err := market.DecodeDAGJSON(data, into, MaxBlockBytes); err != nil {
+		u.fail(fmt.Errorf("%w: the %s: %w", ErrFormat, what, err))
+	}
+}
+
+func (u *unpack) bundle(root cid.Cid) market.Bundle {
+	var m manifest
+	u.document("manifest", root, &m)
+	if u.err != nil {
+		return market.Bundle{}
+	}
+	if m.Version != version {
+		u.fail(fmt.Errorf("%w: its manifest has version %d, this souk reads %d", ErrFormat, m.Version, version))
+		return market.Bundle{}
+	}
+	return market.Bundle{
+		Network: m.Network, Chain: market.Chain{ID: m.Chain.ID, Contract: m.Chain.Contract},
+		Request: u.get("request", m.Request, jsonPrefix), Terms: u.get("terms", m.Terms, jsonPrefix), Job: u.get("job", m.Job, jsonPrefix),
+		Quote: u.get("quote", m.Quote.Document, eip712Prefix), QuoteSignature: market.Signature(m.Quote.Provider),
+		Lease:           u.get("lease", m.Lease.Document, eip712Prefix),
+		ClientSignature: market.Signature(m.Lease.Client), ProviderSignature: market.Signature(m.Lease.Provider),
+		ChannelConfig: u.get("channel config", m.ChannelConfig, eip712Prefix),
+		Receipts:      u.receipts(m.Receipts), Vouchers: u.vouchers(m.Vouchers),
+	}
+}
+
+func (u *unpack) receipts(pages []cid.Cid) (all []market.SignedReceipt) {
+	u.countPages("receipts", len(pages), MaxReceipts)
+	for _, c := range pages {
+		var page receiptPage
+		u.document("page of receipts", c, &page)
+		u.count("receipts", len(all), len(page.Receipts), MaxReceipts)
+		if u.err != nil {
+			return nil
+		}
+		for _, entry := range page.Receipts {
+			r := market.SignedReceipt{Block: u.get("receipt", entry.Document, eip712Prefix), Provider: market.Signature(entry.Provider)}
+			if entry.Body != nil {
+				r.Body = u.get("receipt's body", *entry.Body, jsonPrefix)
+			}
+			if entry.Client != nil {
+				r.Client = market.Signature(*entry.Client)
+			}
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+func (u *unpack) vouchers(pages []cid.Cid) (all []market.SignedVoucher) {
+	u.countPages("vouchers", len(pages), MaxVouchers)
+	for _, c := range pages {
+		var page voucherPage
+		u.document("page of vouchers", c, &page)
+		u.count("vouchers", len(all), len(page.Vouchers), MaxVouchers)
+		if u.err != nil {
+			return nil
+		}
+		for _, entry := range page.Vouchers {
+			all = append(all, market.SignedVoucher{Block: u.get("voucher", entry.Document, eip712Prefix), Signature: market.Signature(entry.Client)})
+		}
+	}
+	return all
+}
+
+// countPages keeps the same long page from being read thousands of times.
+func (u *unpack) countPages(what string, pages, most int) {
+	if pages > most/pageEntries {
+		u.fail(fmt.Errorf("%w: %d pages of %s, %d of up to %d are allowed", ErrTooLarge, pages, what, most/pageEntries, pageEntries))
+	}
+}
+
+// count refuses empty pages, and more entries than a file may have: one page
+// can be linked many times.
+func (u *unpack) count(what string, have, more, most int) {
+	switch {
+	case u.err != nil:
+	case more == 0:
+		u.fail(fmt.Errorf("%w: a page of %s is empty", ErrFormat, what))
+	case have+more > most:
+		u.fail(fmt.Errorf("%w: more than %d %s", ErrTooLarge, most, what))
+	}
+}

@@ -18,36 +18,47 @@ func (l *Ledger) Update(ctx context.Context, fn func(*Tx) error) error {
 		return err
 	}
 	defer l.users.Done()
-	batch, done, err := l.apply(ctx, fn)
-	if batch == nil {
+	c, err := l.apply(ctx, fn)
+	if c == nil {
 		if broken := l.settled(ctx); broken != nil {
 			return broken
 		}
 		return err
 	}
-	err = batch.SyncWait()
-	if err != nil {
+	return l.sync(c)
+}
+
+// commit is a batch that is applied and not yet synced.
+type commit struct {
+	batch *pebble.Batch
+	count uint64
+	done  chan struct{}
+}
+
+func (l *Ledger) sync(c *commit) error {
+	if err := c.batch.SyncWait(); err != nil {
 		l.fs.freeze(err)
 	}
-	close(done)
-	_ = batch.Close()
+	close(c.done)
+	_ = c.batch.Close()
 	if l.fs.isFrozen() {
 		return l.Healthy()
 	}
+	l.mark.raise(c.count)
 	return nil
 }
 
-// apply runs fn and applies its writes. It gives no batch if there is nothing
-// to sync.
-func (l *Ledger) apply(ctx context.Context, fn func(*Tx) error) (*pebble.Batch, chan struct{}, error) {
+// apply runs fn and applies its writes. It gives none if there is nothing to
+// sync.
+func (l *Ledger) apply(ctx context.Context, fn func(*Tx) error) (*commit, error) {
 	select {
 	case l.writer <- struct{}{}:
 	case <-ctx.Done():
-		return nil, nil, ctx.Err()
+		return nil, ctx.Err()
 	}
 	defer func() { <-l.writer }()
 	if err := l.Healthy(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	batch := l.db.NewIndexedBatch()
 	applied := false
@@ -57,10 +68,14 @@ func (l *Ledger) apply(ctx context.Context, fn func(*Tx) error) (*pebble.Batch, 
 		}
 	}()
 	if err := l.run(fn, &Tx{ledger: l, from: batch, batch: batch}); err != nil || batch.Empty() {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	n, err := l.number(batch)
+	if err != nil {
+		return nil, err
 	}
 	// Told before it can be seen, so that a View that sees it waits for it.
 	done := make(chan struct{})
@@ -68,10 +83,10 @@ func (l *Ledger) apply(ctx context.Context, fn func(*Tx) error) (*pebble.Batch, 
 	if err := l.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
 		l.fs.freeze(err)
 		close(done)
-		return nil, nil, fmt.Errorf("%w: %w", ErrBroken, err)
+		return nil, fmt.Errorf("%w: %w", ErrBroken, err)
 	}
 	applied = true
-	return batch, done, nil
+	return &commit{batch, n, done}, nil
 }
 
 // View runs fn on a snapshot of the state, of which everything is durable

@@ -31,10 +31,12 @@ type Ledger struct {
 	dir  string
 	db   *pebble.DB
 	lock *pebble.Lock
+	mark *mark
 	fs   *freezer
 	log  *slog.Logger
 
 	writer chan struct{}                 // held by the one Update whose fn runs
+	count  uint64                        // the newest Update's number; the writer's
 	last   atomic.Pointer[chan struct{}] // closed once the newest applied batch is synced, or never will be
 	reason atomic.Pointer[error]         // why Updates fail, nil while they don't
 
@@ -81,7 +83,7 @@ func (l *Ledger) keep() {
 	l.mu.Lock()   // whoever enters after this sees why not to
 	l.mu.Unlock() //nolint:staticcheck // an empty critical section is a barrier
 	l.users.Wait()
-	err := closeStore(l.db)
+	err := errors.Join(closeStore(l.db), l.mark.close())
 	if l.fs.isFrozen() {
 		err = nil // Healthy has said what happened; the store's own view of it is no news
 	}

@@ -59,14 +59,23 @@ func (l *Ledger) openStore() error {
 	}
 	l.lock = lock
 	db, err := openPebble(l.dir, l.storeOptions())
-	if broken := l.Healthy(); broken != nil && err == nil {
-		err = errors.Join(broken, closeStore(db))
-	}
 	if err != nil {
 		_ = lock.Close()
 		return l.openError(err)
 	}
 	l.db = db
+	if l.mark, err = openMark(l.fs, l.dir); err == nil {
+		err = l.compare()
+	}
+	if broken := l.Healthy(); broken != nil {
+		err = broken
+	}
+	if err != nil {
+		_ = closeStore(db)
+		_ = l.mark.close()
+		_ = lock.Close()
+		return err
+	}
 	return nil
 }
 

@@ -108,7 +108,7 @@ func (p Progress) report(moved int64) {
 	}
 }
 
-// sendAll sends the blocks of src, several small ones to a frame.
+// sendAll sends the blocks of src up to its first error, several small ones to a frame.
 func sendAll(src Source, send func(*pb.BlobBlocks) error, progress Progress) error {
 	var frame pb.BlobBlocks
 	var held, moved int64
@@ -126,6 +126,7 @@ func sendAll(src Source, send func(*pb.BlobBlocks) error, progress Progress) err
 	}
 	for block, err := range src {
 		if err != nil {
+			_ = flush() // what is there still goes; the source's error counts
 			return err
 		}
 		if held+int64(len(block)) > FrameBytes || len(frame.Data) == FrameBlocks {

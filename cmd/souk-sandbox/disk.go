@@ -3,9 +3,13 @@
 package main
 
 import (
+	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"souk/node/executor/wasm/control"
 )
@@ -23,13 +27,27 @@ func (s *supervisor) watchDisk() {
 	limit := s.spec.Disk
 	for {
 		begun := time.Now()
-		if held(control.OutDir, limit) > limit {
+		if held(control.OutDir, limit)+s.guest.unlinked() > limit {
 			s.inbox <- func() { s.finish(control.Result{Cause: limitDisk}) }
 			return
 		}
 		// A large tree is looked at less often: looking takes at most a tenth.
 		time.Sleep(max(diskEvery, 10*time.Since(begun)))
 	}
+}
+
+// unlinked is how many bytes the guest keeps in files that have no name any more.
+func (p *process) unlinked() int64 {
+	dir := fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid)
+	open, _ := os.ReadDir(dir)
+	var sum int64
+	for _, fd := range open {
+		var st unix.Stat_t
+		if unix.Stat(filepath.Join(dir, fd.Name()), &st) == nil && st.Nlink == 0 && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			sum += st.Size
+		}
+	}
+	return sum
 }
 
 // held is how many bytes the tree at dir holds; it stops counting once over limit.

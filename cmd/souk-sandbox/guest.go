@@ -88,10 +88,18 @@ func (g *instance) load() error {
 	return err
 }
 
-func (g *instance) run() control.Report {
+func (g *instance) run() (r control.Report) {
+	defer func() { // wazero doesn't expect a first allocation to fail
+		if p := recover(); p != nil {
+			if !g.memory.hit {
+				panic(p)
+			}
+			r = control.Report{Cause: limitMemory}
+		}
+	}()
 	ctx := experimental.WithMemoryAllocator(context.Background(), g.memory)
 	_, err := g.runtime.InstantiateModule(ctx, g.module, moduleConfig(g.order))
-	r := g.outcome(err)
+	r = g.outcome(err)
 	if g.memory.hit && (r.Cause != exited || r.ExitCode != 0) {
 		return control.Report{Cause: limitMemory}
 	}

@@ -148,19 +148,11 @@ func (s *supervisor) open() error {
 	return s.guest.order(guestOrder{Dir: s.dir, Spec: s.spec})
 }
 
-// start marks the time durably, then lets the guest run.
+// start lets the guest run.
 func (s *supervisor) start() {
-	boot, err := control.BootID()
-	now := control.Monotonic()
-	if err == nil {
-		err = control.Write(s.dir, control.StartedFile, control.Started{Boot: boot, Mono: now})
-	}
-	if err == nil {
-		s.deadline = time.After(s.spec.Time)
-		s.status.State, s.status.Started = control.Running, control.Monotonic()
-		err = s.guest.order(guestGo{Go: true})
-	}
-	if err != nil {
+	s.deadline = time.After(s.spec.Time)
+	s.status.State, s.status.Started = control.Running, control.Monotonic()
+	if err := s.guest.order(guestGo{Go: true}); err != nil {
 		s.finish(control.Result{Cause: failed, Detail: "the execution could not be started: " + err.Error()})
 	}
 	if s.spec.Outputs != "" {

@@ -24,7 +24,10 @@ import (
 const (
 	compileTimeout = 60 * time.Second
 	maxVerdict     = 64 << 10 // bytes of a compiling child's answer
+	maxCache       = 4 << 30  // bytes of machine code kept
+	maxEntries     = 1000     // modules kept
 	verdictFile    = "verdict.json"
+	codeDir        = "code"
 )
 
 // compiled puts the machine code of a module into the workspace folder dst and
@@ -35,30 +38,46 @@ const (
 // copied out of it: what ran for one owner can't change what another loads.
 func (e *Executor) compiled(ctx context.Context, module cid.Cid, path, dst string) (int64, error) {
 	entry := filepath.Join(e.cache(), module.String())
-	var verdict control.Verdict
-	if control.Read(entry, verdictFile, &verdict) != nil {
-		answer := e.compile.DoChan(module.String(), func() (any, error) {
-			// Others may wait for this one: it doesn't end with the first of them.
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), compileTimeout)
-			defer cancel()
-			return nil, e.fill(ctx, path, entry)
-		})
-		select {
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		case r := <-answer:
-			if r.Err != nil {
-				return 0, r.Err
-			}
-		}
-		if err := control.Read(entry, verdictFile, &verdict); err != nil {
+	if _, err := os.Stat(filepath.Join(entry, verdictFile)); err != nil {
+		if err := e.fillOnce(ctx, module.String(), path, entry); err != nil {
 			return 0, err
 		}
+	}
+	e.evicting.RLock()
+	defer e.evicting.RUnlock()
+	var verdict control.Verdict
+	if err := control.Read(entry, verdictFile, &verdict); err != nil {
+		return 0, fmt.Errorf("the compiled module could not be read: %w", err)
 	}
 	if verdict.Refused != "" {
 		return 0, refuse("%s", verdict.Refused)
 	}
-	return verdict.MinMemory, os.CopyFS(dst, os.DirFS(filepath.Join(entry, "code")))
+	now := time.Now()
+	_ = os.Chtimes(entry, now, now) // the longest unused go first
+	return verdict.MinMemory, os.CopyFS(dst, os.DirFS(filepath.Join(entry, codeDir)))
+}
+
+// fillOnce compiles a module, also when several ask at once.
+func (e *Executor) fillOnce(ctx context.Context, key, path, entry string) error {
+	answer := e.compile.DoChan(key, func() (any, error) {
+		if !e.begin() {
+			return nil, errClosed
+		}
+		defer e.compiling.Done()
+		// Others may wait for this one: it doesn't end with the first of them.
+		ctx, cancel := context.WithTimeout(e.life, compileTimeout)
+		defer cancel()
+		return nil, e.fill(ctx, path, entry)
+	})
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case r := <-answer:
+		if r.Err != nil {
+			return r.Err
+		}
+		return e.evict(maxCache, maxEntries)
+	}
 }
 
 // fingerprint names what machine code depends on: the sandbox's build and the processor.
@@ -88,7 +107,7 @@ func (e *Executor) fill(ctx context.Context, path, entry string) error {
 		return err
 	}
 	defer os.RemoveAll(aside)
-	code := filepath.Join(aside, "code")
+	code := filepath.Join(aside, codeDir)
 	if err := os.Mkdir(code, 0o700); err != nil {
 		return err
 	}
@@ -126,6 +145,8 @@ func (e *Executor) translate(ctx context.Context, path, code string) (v control.
 		return v, json.Unmarshal(stdout.Bytes(), &v)
 	case !errors.As(err, &exit):
 		return v, err
+	case errors.Is(ctx.Err(), context.Canceled):
+		return v, errClosed
 	case ctx.Err() != nil || exit.ExitCode() < 0 || strings.Contains(stderr.String(), "out of memory"):
 		return v, refuse("the module takes more than %d s or more memory than a sandbox has to compile; make it smaller or its functions shorter", int(compileTimeout.Seconds()))
 	default:

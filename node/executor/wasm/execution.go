@@ -32,24 +32,24 @@ type execution struct {
 
 var _ executor.Execution = (*execution)(nil)
 
-func newExecution(e *Executor, dir string, spec control.Spec) *execution {
+func newExecution(e *Executor, dir string, spec control.Spec, l *link) *execution {
 	return &execution{
-		exec: e, dir: dir, spec: spec,
+		exec: e, dir: dir, spec: spec, link: l,
 		gone: make(chan struct{}), done: make(chan struct{}), changed: make(chan struct{}),
 		status: control.Status{State: control.Spare},
 	}
 }
 
-// attach follows a supervisor until the connection ends.
-func (x *execution) attach(l *link) {
-	x.link = l
+// attach follows the supervisor until the connection ends, in a goroutine that
+// closes gone.
+func (x *execution) attach() {
 	go func() {
 		defer close(x.gone)
-		l.statuses(x.update)
+		x.link.statuses(x.update)
 		if x.exec.letGo() {
 			return
 		}
-		l.reap()
+		x.link.reap()
 		x.conclude()
 	}()
 }
@@ -114,7 +114,7 @@ func (x *execution) await(ctx context.Context, ok func(control.Status) bool) err
 		case <-changed:
 		case <-x.gone:
 			if x.exec.letGo() {
-				return errors.New("the wasm executor was closed")
+				return errClosed
 			}
 		case <-ctx.Done():
 			return ctx.Err()

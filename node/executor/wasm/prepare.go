@@ -50,13 +50,13 @@ func (e *Executor) prepare(ctx context.Context, dir string, spec executor.Spec) 
 	if err != nil {
 		return nil, err
 	}
-	x := newExecution(e, dir, inner)
+	x := newExecution(e, dir, inner, l)
 	if err := e.add(x); err != nil {
 		_ = l.conn.Close()
 		l.reap()
 		return nil, err
 	}
-	x.attach(l)
+	x.attach()
 	if err := x.load(ctx); err != nil {
 		x.stop()
 		<-x.gone
@@ -66,12 +66,22 @@ func (e *Executor) prepare(ctx context.Context, dir string, spec executor.Spec) 
 	return x, nil
 }
 
+// begin counts a compiling that Close waits for, unless the executor was closed.
+func (e *Executor) begin() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.closed {
+		e.compiling.Add(1)
+	}
+	return !e.closed
+}
+
 // add registers an execution, unless the executor was closed.
 func (e *Executor) add(x *execution) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
-		return errors.New("the wasm executor is closed")
+		return errClosed
 	}
 	e.running[x.spec.ID] = x
 	return nil

@@ -31,25 +31,32 @@ func (e *Executor) Recover(ctx context.Context) ([]executor.Execution, error) {
 			}
 			continue
 		}
-		x := newExecution(e, dir, spec)
-		if err := e.add(x); err != nil {
+		x, err := e.resume(ctx, dir, spec)
+		if err != nil {
 			return found, err
 		}
-		x.resume(ctx)
 		found = append(found, x)
 	}
 	return found, nil
 }
 
 // resume attaches to the supervisor, or where there is none takes the result.
-func (x *execution) resume(ctx context.Context) {
-	l, err := dial(x.dir)
+func (e *Executor) resume(ctx context.Context, dir string, spec control.Spec) (*execution, error) {
+	l, err := dial(dir)
 	if err != nil {
+		l = nil
+	}
+	x := newExecution(e, dir, spec, l)
+	if l == nil {
 		x.conclude()
 		close(x.gone)
-		return
+		return x, e.add(x)
 	}
-	x.attach(l)
+	if err := e.add(x); err != nil {
+		_ = l.conn.Close()
+		return nil, err
+	}
+	x.attach()
 	// The first status says where it is.
-	_ = x.await(ctx, func(s control.Status) bool { return s.State != control.Spare })
+	return x, x.await(ctx, func(s control.Status) bool { return s.State != control.Spare })
 }

@@ -51,6 +51,12 @@ type Executor struct {
 	spares  *spares
 	compile singleflight.Group
 
+	evicting sync.RWMutex // held for reading while the cache is used
+
+	life      context.Context // ends with Close, and compiling with it
+	end       context.CancelFunc
+	compiling sync.WaitGroup
+
 	mu      sync.Mutex
 	running map[string]*execution // by ID: not yet removed
 	closed  bool
@@ -60,6 +66,8 @@ type Executor struct {
 }
 
 var _ executor.Executor = (*Executor)(nil)
+
+var errClosed = errors.New("the wasm executor is closed")
 
 // New makes the folders and starts the spares. It fails where the sandbox
 // binary can't be found or Dir can't be written.
@@ -83,7 +91,9 @@ func New(cfg Config) (*Executor, error) {
 	if e.machine, err = fingerprint(path); err != nil {
 		return nil, err
 	}
+	e.life, e.end = context.WithCancel(context.Background())
 	if err := e.clean(); err != nil {
+		e.end()
 		return nil, fmt.Errorf("the wasm executor's folder can't be used: %w", err)
 	}
 	e.spares = newSpares(path, cfg.Spares, cfg.Log)
@@ -105,7 +115,7 @@ func (e *Executor) clean() error {
 			return err
 		}
 	}
-	return nil
+	return e.evict(maxCache, maxEntries)
 }
 
 // Kind is "wasm".
@@ -113,15 +123,22 @@ func (e *Executor) Kind() string { return Kind }
 
 // Close ends the spares and, unless detach is set, stops every execution and
 // waits for it. After a detaching Close the executions have
-// control.OrphanGrace to be found by another Executor's Recover.
+// control.OrphanGrace to be found by another Executor's Recover. A second Close
+// does nothing.
 func (e *Executor) Close(detach bool) error {
 	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
 	e.closed, e.detached = true, detach
 	open := make([]*execution, 0, len(e.running))
 	for _, x := range e.running {
 		open = append(open, x)
 	}
 	e.mu.Unlock()
+	e.end()
+	e.compiling.Wait()
 	e.spares.close()
 	for _, x := range open {
 		if detach {

@@ -10,15 +10,14 @@ import "time"
 
 // The names of files and folders in a workspace.
 const (
-	SpecFile    = "spec.json"    // the Spec, written once when the workspace is ready
-	StartedFile = "started.json" // a Started, written before guest code runs
-	ResultFile  = "result.json"  // a Result, written once at the end
-	LogFile     = "log"          // stdout and stderr, append-only
-	SocketFile  = "control.sock" // the supervisor listens here
-	ModuleFile  = "module.wasm"
-	CacheDir    = "cache" // the compiled module, read-only for the guest
-	RootDir     = "root"  // the guest's "/": the inputs, read-only
-	OutDir      = "out"   // the guest's Outputs folder
+	SpecFile   = "spec.json"    // the Spec, written once when the workspace is ready
+	ResultFile = "result.json"  // a Result, written once at the end
+	LogFile    = "log"          // stdout and stderr, append-only
+	SocketFile = "control.sock" // the supervisor listens here
+	ModuleFile = "module.wasm"
+	CacheDir   = "cache" // the compiled module, read-only for the guest
+	RootDir    = "root"  // the guest's "/": the inputs, read-only
+	OutDir     = "out"   // the guest's Outputs folder
 )
 
 // OrphanGrace is how long an execution outlives the last connection to its
@@ -77,12 +76,6 @@ type Status struct {
 	CPU     time.Duration
 	Memory  int64 // bytes, highest seen
 	Log     int64 // bytes
-}
-
-// Started marks when guest code began, for a node that comes back later.
-type Started struct {
-	Boot string        // boot ID: Mono means nothing after a reboot
-	Mono time.Duration // CLOCK_MONOTONIC
 }
 
 // Result is how an execution ended; Cause is an executor.Cause.

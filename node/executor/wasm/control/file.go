@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -67,18 +66,13 @@ func Read(dir, name string, v any) error {
 	return nil
 }
 
-// Monotonic is the time since this machine's boot without its sleeps; it is
-// the same for all processes.
+// Monotonic is the time since this machine's boot without its sleeps. It is the
+// same for all processes, so a node that comes back goes on counting from the
+// Started of a supervisor, which never outlives a boot.
 func Monotonic() time.Duration {
 	var ts unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) != nil {
 		return 0
 	}
 	return time.Duration(ts.Nano())
-}
-
-// BootID names this boot of the machine.
-func BootID() (string, error) {
-	raw, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return strings.TrimSpace(string(raw)), err
 }

@@ -70,6 +70,7 @@ type Lease struct {
 	Countersigned Mark          // the newest receipt that the client signed too
 	Paid          market.Amount // client: the part of the channel's voucher that this lease asked for
 	Cancelled     bool          // the client asked to cancel
+	Holding       []byte        // provider: what of the machine it holds, for capacity.Restore
 	Outputs       string        // CID of the outputs, empty if none yet
 	Fetched       bool          // client: outputs and log are here
 }

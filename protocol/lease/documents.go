@@ -165,3 +165,58 @@ func ReadVoucher(m *pb.Voucher, p Parties, channel market.Hash) (market.Voucher,
 	}
 	return v, sig, sig.Verify(p.Chain.VoucherDigest(v), p.Client)
 }
+
+// ReadDocuments checks a lease as the other side holds it: the quote, its
+// terms and channel, and both signatures on the lease.
+func ReadDocuments(m *pb.LeaseDocuments, p Parties, channel market.Hash) (q Quoted, l market.Lease, err error) {
+	if q.Quote, err = market.DecodeQuote(m.GetQuote()); err != nil {
+		return q, l, err
+	}
+	if q.Signature, err = market.SignatureFrom(m.GetQuoteSignature()); err != nil {
+		return q, l, err
+	}
+	q.Block, q.TermBlock = m.GetQuote(), m.GetTerms()
+	if q.Quote.Channel != channel || q.Quote.Provider != p.Provider || q.Quote.Client != p.Client {
+		return q, l, errors.New("the quote isn't of this channel and these peers")
+	}
+	if market.BlockHash(m.GetTerms()) != q.Quote.TermsHash {
+		return q, l, errors.New("the terms aren't those that the quote names")
+	}
+	if l, err = market.DecodeLease(m.GetLease()); err != nil {
+		return q, l, err
+	}
+	if l.QuoteHash != q.Quote.Hash() || l.JobHash != market.BlockHash(m.GetJob()) {
+		return q, l, errors.New("the lease isn't for this quote and job")
+	}
+	digest := p.Chain.Digest(l.Hash())
+	return q, l, errors.Join(
+		q.Signature.Verify(p.Chain.Digest(q.Quote.Hash()), p.Provider),
+		verifies(m.GetClientSignature(), digest, p.Client), verifies(m.GetProviderSignature(), digest, p.Provider))
+}
+
+// ReadReceipt checks a receipt's encoding, its body's hash and the provider's
+// signature; a client's signature must be good where there is one.
+func ReadReceipt(m *pb.Receipt, p Parties) (r market.Receipt, sig market.Signature, err error) {
+	if r, err = market.DecodeReceipt(m.GetReceipt()); err != nil {
+		return r, sig, err
+	}
+	if sig, err = market.SignatureFrom(m.GetProviderSignature()); err != nil {
+		return r, sig, err
+	}
+	if market.BlockHash(m.GetBody()) != r.BodyHash {
+		return r, sig, errors.New("the body isn't the one that the receipt names")
+	}
+	digest := p.Chain.Digest(r.Hash())
+	if err = sig.Verify(digest, p.Provider); err == nil && len(m.GetClientSignature()) > 0 {
+		err = verifies(m.GetClientSignature(), digest, p.Client)
+	}
+	return r, sig, err
+}
+
+func verifies(sig []byte, digest market.Hash, who market.Address) error {
+	s, err := market.SignatureFrom(sig)
+	if err != nil {
+		return err
+	}
+	return s.Verify(digest, who)
+}

@@ -1,0 +1,215 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"souk/node/capacity"
+	"souk/node/ledger"
+	leases "souk/protocol/lease"
+	"souk/protocol/market"
+	"souk/protocol/wire"
+)
+
+// Accept turns a quote into a lease: one per quote, and for a repeated accept
+// the signature that was given before.
+func (p *Provider) Accept(ctx context.Context, client peer.ID, a leases.Accepted) (market.Signature, error) {
+	sig, err := p.accept(ctx, client, a)
+	if err != nil {
+		p.Log.Info("accept refused", "client", client, "why", wire.AsRefusal(err).Error())
+	}
+	return sig, stored(err)
+}
+
+func (p *Provider) accept(ctx context.Context, client peer.ID, a leases.Accepted) (market.Signature, error) {
+	if sig, done, err := p.answered(ctx, a); done || err != nil {
+		return sig, err
+	}
+	if err := p.able(); err != nil {
+		return market.Signature{}, err
+	}
+	if !p.reconciled(a.Quote.Channel) {
+		return market.Signature{}, wire.Refuse(wire.NotReconciled, "the two sides have not exchanged this channel's status since they started; ask for it first")
+	}
+	held, err := p.hold(ctx, a)
+	if err != nil {
+		return market.Signature{}, err
+	}
+	sig, err := p.signer.Sign(p.chain.Digest(a.Lease.Hash()))
+	if err != nil {
+		held.Release()
+		return market.Signature{}, err
+	}
+	l := &lease{p: p, hash: a.Lease.Hash(), channel: a.Quote.Channel, peer: client, quote: a.Quote, terms: a.Terms, job: a.Job, held: held}
+	err = p.Ledger.Update(ctx, func(tx *ledger.Tx) error {
+		rec, err := p.writeLease(tx, client, a, sig, held)
+		if err != nil {
+			return err
+		}
+		l.rec = rec
+		p.add(l) // within the write, so that the next accept on this channel counts it
+		return nil
+	})
+	if err != nil {
+		p.remove(l)
+		held.Release()
+		return market.Signature{}, err
+	}
+	p.start(l, l.prepare)
+	p.freeChanged()
+	p.Notify(Event{At: p.Now(), Kind: Leased, Peer: client.String(), Lease: l.hash.Hex(), Text: a.Job.Name})
+	return sig, nil
+}
+
+// answered finds the stored answer to an accept that comes again.
+func (p *Provider) answered(ctx context.Context, a leases.Accepted) (sig market.Signature, done bool, err error) {
+	err = p.Ledger.View(ctx, func(tx *ledger.Tx) error {
+		rec, err := tx.Lease(ledger.Provider, a.Lease.Hash())
+		if errors.Is(err, ledger.ErrNotFound) {
+			return nil
+		}
+		if err == nil {
+			done = true
+			sig, err = market.SignatureFrom(rec.ProviderSignature)
+		}
+		return err
+	})
+	return sig, done, err
+}
+
+// hold takes what the lease needs of the machine: what its quote holds, or
+// for a stranger what is free now.
+func (p *Provider) hold(ctx context.Context, a leases.Accepted) (*capacity.Reservation, error) {
+	if held := p.quotes.take(a.Quote.Hash()); held != nil {
+		if held.Commit() == nil {
+			return held, nil
+		}
+		held.Release()
+	}
+	var q ledger.Quote
+	err := p.Ledger.View(ctx, func(tx *ledger.Tx) (err error) {
+		q, err = tx.Quote(a.Quote.Hash())
+		return err
+	})
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, wire.Refuse(wire.Unknown, "this provider doesn't know that quote (any more); ask for a new one")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !q.Lease.IsZero() {
+		return nil, wire.Refuse(wire.WrongState, "the quote was accepted with another job already; ask for a new one")
+	}
+	request, err := market.DecodeRequest(q.Request)
+	if err != nil {
+		return nil, err
+	}
+	held, err := p.Capacity.Reserve(a.Quote.Nonce.Hex(), needOf(request), p.Now().Add(wire.AskTimeout))
+	var short *capacity.Shortage
+	switch {
+	case errors.As(err, &short):
+		return nil, wire.Refuse(wire.Taken, "another client accepted first").Near("%s", short.Error()).After(p.Tick)
+	case errors.Is(err, capacity.ErrDuplicate):
+		return nil, wire.Refuse(wire.WrongState, "the quote is being accepted already")
+	case err != nil:
+		return nil, err
+	}
+	return held, held.Commit()
+}
+
+// writeLease is the one write that makes the lease: quote, channel, voucher
+// and lease together.
+func (p *Provider) writeLease(tx *ledger.Tx, client peer.ID, a leases.Accepted, sig market.Signature, held *capacity.Reservation) (ledger.Lease, error) {
+	q, err := tx.Quote(a.Quote.Hash())
+	if err != nil {
+		return ledger.Lease{}, err
+	}
+	if q.Void {
+		return ledger.Lease{}, wire.Refuse(wire.Void, "the quote was voided when its status was asked; ask for a new one")
+	}
+	if !q.Lease.IsZero() {
+		return ledger.Lease{}, wire.Refuse(wire.WrongState, "the quote was accepted already; ask for a new one")
+	}
+	now := p.nowMillis()
+	state, err := market.Next(market.Quoted, market.Accepted, market.Moment{Now: now, ExpiresAt: a.Quote.ExpiresAt, StartBy: a.Quote.StartBy})
+	if err != nil {
+		return ledger.Lease{}, wire.Refuse(wire.Expired, "%v", err).Near("a quote is good for %s", QuoteValidity)
+	}
+	if err := p.takeVoucher(tx, client, a); err != nil {
+		return ledger.Lease{}, err
+	}
+	holding, err := json.Marshal(held.Holding())
+	if err != nil {
+		return ledger.Lease{}, err
+	}
+	rec := ledger.Lease{
+		Hash: a.Lease.Hash(), Role: ledger.Provider, Peer: client.String(), Channel: a.Quote.Channel, Chain: p.chain,
+		Quote: a.Block, QuoteSignature: a.Signature[:], Request: q.Request, Terms: a.TermBlock, Block: a.LeaseBlock,
+		ClientSignature: a.ClientSignature[:], ProviderSignature: sig[:], Job: a.JobBlock, State: state, Created: now, Holding: holding,
+	}
+	q.Lease = rec.Hash
+	return rec, errors.Join(tx.PutQuote(q), tx.PutLease(rec))
+}
+
+// takeVoucher keeps the voucher that came with an accept and checks that the
+// channel then covers the lease's prepaid ticks.
+func (p *Provider) takeVoucher(tx *ledger.Tx, client peer.ID, a leases.Accepted) error {
+	ch, err := tx.Channel(ledger.Provider, a.Quote.Channel)
+	if errors.Is(err, ledger.ErrNotFound) {
+		ch = ledger.Channel{ID: a.Quote.Channel, Role: ledger.Provider, Peer: client.String(), Config: a.Config.Encode(), Chain: p.chain}
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	if a.Voucher != nil {
+		if ch, err = raise(tx, ch, *a.Voucher, a.VoucherSignature, p.nowMillis()); err != nil {
+			return err
+		}
+	}
+	if !a.Quote.TickPrice.IsZero() {
+		cover := p.cover(ch, market.Hash{})
+		cover.Credit = cover.Credit.Add(a.Quote.TickPrice.Times(uint64(a.Terms.CreditTicks)))
+		if prepaid := a.Quote.Part(market.Amount{}, a.Terms.PrepayTicks, false); !cover.MayStart(prepaid) {
+			cover.Started = cover.Started.Add(prepaid)
+			return wire.Refuse(wire.BadVoucher, "the voucher doesn't cover what is signed and the prepaid ticks: %s more is needed", cover.Missing()).
+				Near("a voucher of %s", ch.Voucher.Add(cover.Missing()))
+		}
+	}
+	return tx.PutChannel(ch)
+}
+
+// raise keeps a voucher if it is the highest; a lower valid one changes nothing.
+func raise(tx *ledger.Tx, ch ledger.Channel, v market.Voucher, sig market.Signature, now uint64) (ledger.Channel, error) {
+	if !ch.Voucher.Less(v.Max) {
+		return ch, nil
+	}
+	ch.Voucher, ch.Signature = v.Max, sig[:]
+	if err := tx.PutChannel(ch); err != nil {
+		return ch, err
+	}
+	if err := tx.AddVoucher(ch.Role, ledger.Voucher{Channel: ch.ID, Block: v.Encode(), Max: v.Max, Signature: sig[:], At: now}); err != nil {
+		return ch, err
+	}
+	return tx.Channel(ch.Role, ch.ID) // AddVoucher counts in it
+}
+
+// cover is what a channel may go on with, leaving one lease's own tick out.
+func (p *Provider) cover(ch ledger.Channel, except market.Hash) market.Cover {
+	c := market.Cover{Voucher: ch.Voucher, Signed: ch.Signed}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for h, l := range p.leases {
+		if l.channel != ch.ID || !l.running() {
+			continue
+		}
+		c.Credit = c.Credit.Add(l.quote.TickPrice.Times(uint64(l.terms.CreditTicks)))
+		if h != except {
+			c.Started = c.Started.Add(l.quote.TickPrice)
+		}
+	}
+	return c
+}

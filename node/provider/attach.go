@@ -1,0 +1,289 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"souk/node/executor"
+	"souk/node/ledger"
+	"souk/protocol/market"
+	"souk/protocol/pb"
+	"souk/protocol/run"
+	"souk/protocol/wire"
+)
+
+// attachment is one attached stream. Its own goroutine, the stream's handler,
+// sends; one more receives, one more reads the log.
+type attachment struct {
+	l      *lease
+	conv   *run.Conversation
+	cancel context.CancelCauseFunc
+
+	offset uint64 // of the log, sent so far
+	seq    uint32 // of the receipts, sent so far
+	state  string // last one sent
+	logged bool   // all of the log was sent, and no more comes
+	broken bool   // the log could not be read; it is tried again at the next change
+	done   bool   // Done was sent
+}
+
+var errSuperseded = wire.Refuse(wire.Superseded, "a newer attach took this lease over")
+
+// Attach runs a conversation with the client of a lease.
+func (p *Provider) Attach(ctx context.Context, client peer.ID, at run.Attach, conv *run.Conversation) error {
+	l, err := p.find(ctx, client, at.Lease)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	a := &attachment{l: l, conv: conv, cancel: cancel, offset: at.LogOffset, seq: at.ReceiptSeq}
+	l.mu.Lock()
+	if l.conv != nil {
+		l.conv.cancel(errSuperseded)
+	}
+	l.conv, l.attached = a, true
+	l.wakeLocked()
+	l.mu.Unlock()
+	defer l.detach(a)
+
+	received := make(chan error, 1)
+	p.wg.Go(func() { received <- a.receive(ctx) })
+	err = a.send(ctx, received)
+	cancel(err)
+	return err // the dispatcher ends the stream, and with it receive
+}
+
+func (l *lease) detach(a *attachment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conv == a {
+		l.conv = nil
+	}
+}
+
+// find gives a client's lease, from memory or, once it is settled, the books.
+func (p *Provider) find(ctx context.Context, client peer.ID, h market.Hash) (*lease, error) {
+	unknown := wire.Refuse(wire.Unknown, "this provider has no lease %s with this peer", h)
+	if l := p.lease(h); l != nil {
+		if l.peer != client {
+			return nil, unknown
+		}
+		return l, nil
+	}
+	var rec ledger.Lease
+	err := p.Ledger.View(ctx, func(tx *ledger.Tx) (err error) {
+		rec, err = tx.Lease(ledger.Provider, h)
+		return err
+	})
+	if errors.Is(err, ledger.ErrNotFound) || (err == nil && rec.Peer != client.String()) {
+		return nil, unknown
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.revive(rec)
+}
+
+// receive takes the client's messages until the stream ends.
+func (a *attachment) receive(ctx context.Context) error {
+	for {
+		m, err := a.conv.Receive()
+		if err != nil {
+			return err
+		}
+		switch {
+		case m.GetCountersign() != nil:
+			if err := a.l.countersigned(ctx, m.GetCountersign()); err != nil {
+				return err
+			}
+			settled := &pb.Settled{Seq: m.GetCountersign().GetSeq()}
+			if err := a.conv.Send(&pb.RunEvent{Event: &pb.RunEvent_Settled{Settled: settled}}); err != nil {
+				return err
+			}
+		case m.GetCancel() != nil:
+			if err := a.l.cancel(ctx); err != nil {
+				return err
+			}
+		case m.GetAttach() != nil:
+			return wire.Malformed("a second attach on one stream")
+		}
+	}
+}
+
+// cancel notes, durably, that the client wants the lease to end.
+func (l *lease) cancel(ctx context.Context) error {
+	return l.update(ctx, func(_ *ledger.Tx, rec *ledger.Lease) error {
+		rec.Cancelled = rec.Cancelled || rec.State != market.Finishing && rec.State != market.Closed
+		return nil
+	})
+}
+
+// send sends what the client lacks, and then whatever comes, until the stream
+// ends.
+func (a *attachment) send(ctx context.Context, received <-chan error) error {
+	silence := time.NewTicker(run.KeepAlive)
+	defer silence.Stop()
+	var logs <-chan piece
+	for {
+		rec, exec, changed := a.l.snapshot()
+		if err := a.catchUp(ctx, rec); err != nil {
+			return err
+		}
+		if logs == nil && !a.logged && !a.broken {
+			logs = a.readLog(ctx, rec, exec)
+		}
+		select {
+		case p := <-logs:
+			if err := a.sendLog(p); err != nil {
+				return err
+			}
+			if p.last {
+				logs = nil
+			}
+		case <-changed:
+			a.broken = false
+		case <-silence.C:
+			a.broken = false
+			if err := a.sendState(a.state, ""); err != nil {
+				return err
+			}
+		case err := <-received:
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// catchUp sends the state and the receipts that the client lacks. The last
+// receipt goes with Done, after all of the log.
+func (a *attachment) catchUp(ctx context.Context, rec ledger.Lease) error {
+	if s := string(rec.State); s != a.state {
+		a.state = s
+		if err := a.sendState(s, a.l.detail(rec)); err != nil {
+			return err
+		}
+	}
+	for a.seq < rec.Newest.Seq {
+		last := a.seq+1 == rec.Newest.Seq && rec.Outcome != market.NotEnded
+		if last && !a.logged {
+			return nil
+		}
+		if err := a.sendReceipt(ctx, a.seq+1, last, rec); err != nil {
+			return err
+		}
+		a.seq++
+		a.done = a.done || last
+	}
+	if !a.done && rec.Outcome != market.NotEnded && a.logged { // the client has the receipt, and now learns that it was the last
+		a.done = true
+		return a.sendReceipt(ctx, rec.Newest.Seq, true, rec)
+	}
+	return nil
+}
+
+// detail says what the client's side of a state is.
+func (l *lease) detail(rec ledger.Lease) string {
+	switch rec.State {
+	case market.Agreed, market.Preparing:
+		return "waiting for inputs and compiling the module"
+	case market.Finishing:
+		return "waiting for the last countersignature"
+	default:
+		return ""
+	}
+}
+
+func (a *attachment) sendState(state, detail string) error {
+	return a.conv.Send(&pb.RunEvent{Event: &pb.RunEvent_State{State: &pb.State{State: state, Detail: detail}}})
+}
+
+func (a *attachment) sendLog(p piece) error {
+	if p.last {
+		a.logged, a.broken = p.err == nil, p.err != nil
+		return nil
+	}
+	e := &pb.Log{Offset: a.offset, Data: p.data}
+	a.offset += uint64(len(p.data))
+	return a.conv.Send(&pb.RunEvent{Event: &pb.RunEvent_Log{Log: e}})
+}
+
+func (a *attachment) sendReceipt(ctx context.Context, seq uint32, last bool, rec ledger.Lease) error {
+	var r ledger.Receipt
+	err := a.l.p.Ledger.View(ctx, func(tx *ledger.Tx) (err error) {
+		r, err = tx.Receipt(ledger.Provider, a.l.hash, seq)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	m := receiptProto(r)
+	if last {
+		done := &pb.Done{Receipt: m, Outputs: outputsBytes(rec.Outputs)}
+		return a.conv.Send(&pb.RunEvent{Event: &pb.RunEvent_Done{Done: done}})
+	}
+	return a.conv.Send(&pb.RunEvent{Event: &pb.RunEvent_Tick{Tick: &pb.Tick{Receipt: m}}})
+}
+
+func receiptProto(r ledger.Receipt) *pb.Receipt {
+	return &pb.Receipt{Receipt: r.Block, ProviderSignature: r.ProviderSignature, ClientSignature: r.ClientSignature, Body: r.Body}
+}
+
+// piece is a part of the log, or its end.
+type piece struct {
+	data []byte
+	last bool
+	err  error // with last: why there is no more, nil at the log's true end
+}
+
+// readLog reads the log in a goroutine of its own, from what was sent so far
+// to its end. A nil channel means that there is none yet.
+func (a *attachment) readLog(ctx context.Context, rec ledger.Lease, exec executor.Execution) <-chan piece {
+	if exec == nil && rec.Outcome == market.NotEnded {
+		return nil
+	}
+	pieces := make(chan piece)
+	a.l.p.wg.Go(func() { a.pump(ctx, exec, a.offset, pieces) })
+	return pieces
+}
+
+func (a *attachment) pump(ctx context.Context, exec executor.Execution, offset uint64, pieces chan<- piece) {
+	err := func() error {
+		r, err := a.l.openLog(ctx, exec, offset)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = r.Close() }()
+		for {
+			data := make([]byte, run.MaxLog)
+			n, err := r.Read(data)
+			if n > 0 && !pass(ctx, pieces, piece{data: data[:n]}) {
+				return ctx.Err()
+			}
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}()
+	if err != nil && ctx.Err() == nil {
+		a.l.p.Log.Error("log unreadable", "lease", a.l.hash, "err", err)
+	}
+	pass(ctx, pieces, piece{last: true, err: err})
+}
+
+func pass(ctx context.Context, pieces chan<- piece, p piece) bool {
+	select {
+	case pieces <- p:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,85 @@
+package provider
+
+import (
+	"context"
+	"slices"
+
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"souk/node/blob"
+	wireblob "souk/protocol/blob"
+	"souk/protocol/market"
+	"souk/protocol/wire"
+)
+
+// Source gives a lease's outputs to its client.
+func (p *Provider) Source(ctx context.Context, client peer.ID, h market.Hash, root cid.Cid, skip int) (wireblob.Source, error) {
+	l, err := p.find(ctx, client, h)
+	if err != nil {
+		return nil, err
+	}
+	rec, _, _ := l.snapshot()
+	if rec.Outputs == "" || rec.Outputs != root.String() {
+		return nil, wire.Refuse(wire.Unknown, "%s isn't what this lease brings back", root)
+	}
+	s, err := l.space()
+	if err != nil {
+		return nil, err
+	}
+	return s.Source(ctx, root, skip, blob.Limits{}), nil
+}
+
+// Sink takes the module and the inputs of a lease from its client.
+func (p *Provider) Sink(ctx context.Context, client peer.ID, h market.Hash, root cid.Cid) (wireblob.Sink, error) {
+	l, err := p.find(ctx, client, h)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(l.roots(), root) {
+		return nil, wire.Refuse(wire.Unknown, "%s is neither the module nor an input of this lease", root)
+	}
+	if !l.stateIs(market.Agreed) && !l.stateIs(market.Preparing) {
+		return nil, wire.Refuse(wire.WrongState, "the lease takes no inputs any more")
+	}
+	s, err := l.space()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Pin(root, l.keepUntil()); err != nil {
+		return nil, err
+	}
+	sink, err := blob.NewSink(ctx, s, root, blob.Limits{Bytes: l.inputLimit()})
+	if err != nil {
+		return nil, err
+	}
+	return &wakingSink{Sink: sink, l: l}, nil
+}
+
+// inputLimit is what one DAG of the lease may have, in bytes: the leased disk
+// for data, and a module's most on top for the blocks that name it.
+func (l *lease) inputLimit() int64 { return l.terms.Disk + MaxModule }
+
+// MaxModule is the most bytes that a module has.
+const MaxModule = 256 << 20
+
+// wakingSink tells the lease's supervisor when a DAG came in.
+type wakingSink struct {
+	wireblob.Sink
+	l *lease
+}
+
+func (s *wakingSink) Close() error {
+	err := s.Sink.Close()
+	s.l.wake()
+	return err
+}
+
+// complete tells whether all of a DAG is in a space.
+func complete(ctx context.Context, s *blob.Space, root cid.Cid) (bool, error) {
+	r, err := blob.NewReceiver(ctx, s, root, blob.Limits{})
+	if err != nil {
+		return false, err
+	}
+	return r.Complete(), r.Close()
+}

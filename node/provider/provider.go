@@ -1,0 +1,236 @@
+// Package provider is the side of souk that has machines: it makes offers,
+// answers requests with quotes, turns accepted quotes into leases, supervises
+// their executions, and is paid tick by tick.
+//
+// It promises that nothing it signs leaves before it is on disk, that no tick
+// starts which the client's voucher and credit don't cover (but for one grace),
+// that every lease ends with a receipt that carries an outcome, and that what
+// a lease holds of the machine is given back when it ends, also after a crash.
+// It never holds a lock while it waits for a peer, and never imports the client.
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"souk/node/blob"
+	"souk/node/capacity"
+	"souk/node/device"
+	"souk/node/executor"
+	"souk/node/ledger"
+	"souk/protocol/market"
+	"souk/protocol/offer"
+	"souk/protocol/status"
+	"souk/protocol/wire"
+)
+
+// Limits of a provider (DESIGN §11). Times that depend on each other say so.
+const (
+	QuoteValidity  = 30 * time.Second
+	OpenQuotes     = 8                // per peer
+	PrepareTime    = 15 * time.Minute // from a quote's expiry to its startBy: inputs come in and the module is compiled
+	KeepOutputs    = 24 * time.Hour   // after the latest end of a lease
+	MaxSkew        = 5 * time.Minute  // between a client's clock and ours
+	MinGrace       = time.Second      // at a boundary, while the countersignature is on its way
+	MaxGrace       = 10 * time.Second
+	MaxLogBytes    = 64 << 20
+	MaxOutputBytes = 16 << 30
+	MaxCreditTicks = 10
+	CreditEvery    = 20 // countersigned receipts earn a tick of credit
+)
+
+// Config is what a provider works with. All of it is required but Caps and Notify.
+type Config struct {
+	Host     host.Host
+	Key      crypto.PrivKey
+	Network  string
+	Ledger   *ledger.Ledger
+	Blobs    *blob.Store
+	Executor executor.Executor
+	Capacity *capacity.Capacity
+	Offers   *offer.Cache // neighbours' offers, to hand on
+	Boot     status.BootID
+	Dir      string // logs of ended executions
+
+	Total   capacity.Total // what is leased out when nothing is leased
+	Speed   uint64
+	Region  string
+	Price   market.Amount // per hour
+	Tick    time.Duration
+	MaxTime time.Duration
+	Prepay  uint32
+	Caps    Caps
+
+	Addrs   func() []ma.Multiaddr
+	Protect func(p peer.ID, on bool) // keeps connections of peers with leases
+	Now     func() time.Time
+	Log     *slog.Logger
+	Notify  func(Event) // told what happened, for people; must not block
+}
+
+// Caps bound what clients may owe, in money. Zero is no credit beyond one grace.
+type Caps struct {
+	Peer  market.Amount // credit to one client
+	Total market.Amount // credit to all of them
+}
+
+// Provider trades a machine's time.
+type Provider struct {
+	Config
+	signer *market.Signer
+	chain  market.Chain
+	twins  *status.Boots
+	quotes *openQuotes
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu       sync.Mutex
+	closing  bool
+	leases   map[market.Hash]*lease // live and unsettled ones
+	offer    sealed
+	changed  chan struct{} // closed and replaced when what is free changes
+	reconned map[market.Hash]bool
+}
+
+// New makes a provider; Start makes it work.
+func New(c Config) (*Provider, error) {
+	signer, err := market.NewSigner(c.Key)
+	if err != nil {
+		return nil, err
+	}
+	if c.Tick < market.MinTickMillis*time.Millisecond || c.Tick > market.MaxTickMillis*time.Millisecond {
+		return nil, fmt.Errorf("a tick of %s is not from 1s to 1h", c.Tick)
+	}
+	if c.Prepay == 0 {
+		c.Prepay = 1
+	}
+	if c.Notify == nil {
+		c.Notify = func(Event) {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Provider{
+		Config: c, signer: signer, chain: market.NoChain(c.Network), ctx: ctx, cancel: cancel,
+		twins:  status.NewBoots(c.Host, c.Boot),
+		quotes: newOpenQuotes(), leases: map[market.Hash]*lease{},
+		changed: make(chan struct{}), reconned: map[market.Hash]bool{},
+	}, nil
+}
+
+// Address is the address that signs the provider's documents.
+func (p *Provider) Address() market.Address { return p.signer.Address() }
+
+// Chain is where the provider's vouchers settle.
+func (p *Provider) Chain() market.Chain { return p.chain }
+
+// Live is how many leases may still cost somebody time or money.
+func (p *Provider) Live() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, l := range p.leases {
+		if l.running() {
+			n++
+		}
+	}
+	return n
+}
+
+// Drain takes no more work and waits for the executions that run, until ctx ends.
+func (p *Provider) Drain(ctx context.Context) error {
+	p.mu.Lock()
+	p.closing = true
+	p.mu.Unlock()
+	p.freeChanged()
+	for p.Live() > 0 {
+		p.mu.Lock()
+		changed := p.changed
+		p.mu.Unlock()
+		if p.Live() == 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Close stops supervising. Executions go on without the node for as long as
+// the executor lets them; Start of a later provider finds them again.
+func (p *Provider) Close() error {
+	p.mu.Lock()
+	p.closing = true
+	p.mu.Unlock()
+	p.cancel()
+	p.wg.Wait()
+	return nil
+}
+
+// freeChanged says that what is free, or whether there are offers at all, has
+// changed.
+func (p *Provider) freeChanged() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.offer = sealed{}
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// Changed is closed when the offer changes.
+func (p *Provider) Changed() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.changed
+}
+
+func (p *Provider) nowMillis() uint64 { return uint64(p.Now().UnixMilli()) } //nolint:gosec // after 1970
+
+// able refuses work while the node can't keep a promise.
+func (p *Provider) able() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing {
+		return wire.Refuse(wire.ShuttingDown, "this provider is shutting down and takes no more work")
+	}
+	if err := p.Ledger.Healthy(); err != nil {
+		return wire.Refuse(wire.StorageTrouble, "this provider can't write its books and takes no more work")
+	}
+	return nil
+}
+
+// stored turns a ledger's fault into what a peer may know of it.
+func stored(err error) error {
+	var r *wire.Refusal
+	if err == nil || errors.As(err, &r) {
+		return err
+	}
+	if errors.Is(err, ledger.ErrBroken) {
+		return wire.Refuse(wire.StorageTrouble, "this provider can't write its books and takes no more work")
+	}
+	return err
+}
+
+// maxAddrs keeps what an offer announces under its limit.
+func maxAddrs(addrs []ma.Multiaddr) []ma.Multiaddr { return addrs[:min(len(addrs), offer.MaxAddrs)] }
+
+// deviceTerms groups leased devices as terms and offers name them.
+func deviceTerms(devices []device.Device) []market.Device {
+	out := make([]market.Device, 0, len(devices))
+	for _, g := range device.Groups(devices) {
+		out = append(out, market.Device{Model: g.Model, Slug: g.Slug, VRAM: g.VRAM, Count: g.Count, Evidence: string(g.Kind)})
+	}
+	return out
+}

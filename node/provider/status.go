@@ -1,0 +1,141 @@
+package provider
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"souk/node/ledger"
+	"souk/protocol/market"
+	"souk/protocol/pb"
+	"souk/protocol/status"
+	"souk/protocol/wire"
+)
+
+// LeaseStatus tells a quote's client what became of it. One that was not
+// accepted is void from then on, on disk before the answer.
+func (p *Provider) LeaseStatus(ctx context.Context, asker peer.ID, q market.Quote, sig market.Signature) (*pb.LeaseStatus, error) {
+	client, err := market.AddressOf(asker)
+	if err != nil || q.Client != client || q.Provider != p.Address() || sig.Verify(p.chain.Digest(q.Hash()), p.Address()) != nil {
+		return nil, wire.Refuse(wire.Unknown, "that is no quote of this provider for this peer")
+	}
+	answer := &pb.LeaseStatus{}
+	err = p.Ledger.Update(ctx, func(tx *ledger.Tx) error {
+		rec, err := tx.Quote(q.Hash())
+		if errors.Is(err, ledger.ErrNotFound) {
+			rec, err = ledger.Quote{Hash: q.Hash(), Peer: asker.String(), Block: q.Encode(), Signature: sig[:], Channel: q.Channel, ExpiresAt: q.ExpiresAt}, nil
+		}
+		if err != nil {
+			return err
+		}
+		if rec.Lease.IsZero() {
+			answer.State, rec.Void = status.Void, true
+			return tx.PutQuote(rec)
+		}
+		l, err := tx.Lease(ledger.Provider, rec.Lease)
+		if err != nil {
+			return err
+		}
+		answer.State = string(l.State)
+		answer.Documents, err = documents(tx, l)
+		return err
+	})
+	if err != nil {
+		return nil, stored(err)
+	}
+	if answer.State == status.Void {
+		release(p.quotes.take(q.Hash()))
+	}
+	return answer, nil
+}
+
+// documents is a lease with its newest receipt and all signatures.
+func documents(tx *ledger.Tx, l ledger.Lease) (*pb.LeaseDocuments, error) {
+	d := &pb.LeaseDocuments{
+		Quote: l.Quote, QuoteSignature: l.QuoteSignature, Terms: l.Terms, Lease: l.Block, ClientSignature: l.ClientSignature,
+		ProviderSignature: l.ProviderSignature, Job: l.Job,
+	}
+	if l.Newest.Seq == 0 {
+		return d, nil
+	}
+	r, err := tx.Receipt(l.Role, l.Hash, l.Newest.Seq)
+	if err != nil {
+		return nil, err
+	}
+	d.Receipt = receiptProto(r)
+	return d, nil
+}
+
+// pageBytes is about how much one page of a channel's status holds.
+const pageBytes = status.MaxPage / 2
+
+// ChannelStatus gives the other peer of a channel what this side holds of it,
+// after this side has asked the same of the peer, once per start.
+func (p *Provider) ChannelStatus(ctx context.Context, asker peer.ID, channel market.Hash, boot status.BootID, cursor uint64) (*pb.ChannelStatus, error) {
+	answer := &pb.ChannelStatus{BootId: p.Boot[:]}
+	if channel.IsZero() {
+		return answer, nil
+	}
+	if err := p.twins.Admit(ctx, asker, boot); err != nil {
+		return nil, err
+	}
+	if err := p.reconcile(ctx, asker, channel); err != nil {
+		return nil, stored(err)
+	}
+	err := p.Ledger.View(ctx, func(tx *ledger.Tx) error {
+		ch, err := tx.Channel(ledger.Provider, channel)
+		if errors.Is(err, ledger.ErrNotFound) {
+			return nil // nothing was ever signed on it here
+		}
+		if err != nil {
+			return err
+		}
+		if ch.Peer != asker.String() {
+			return wire.Refuse(wire.Unknown, "that channel isn't this peer's")
+		}
+		if len(ch.Signature) > 0 {
+			answer.Voucher = &pb.Voucher{Voucher: market.Voucher{Channel: channel, Max: ch.Voucher}.Encode(), Signature: ch.Signature}
+		}
+		return page(tx, channel, cursor, answer)
+	})
+	return answer, stored(err)
+}
+
+// page adds the channel's leases from cursor on, up to about pageBytes.
+func page(tx *ledger.Tx, channel market.Hash, cursor uint64, answer *pb.ChannelStatus) error {
+	n, size := uint64(0), 0
+	for h, err := range tx.ChannelLeases(ledger.Provider, channel) {
+		if err != nil {
+			return err
+		}
+		if n++; n <= cursor {
+			continue
+		}
+		if size > pageBytes {
+			answer.NextCursor = n - 1
+			return nil
+		}
+		l, err := tx.Lease(ledger.Provider, h)
+		if err != nil {
+			return err
+		}
+		d, err := documents(tx, l)
+		if err != nil {
+			return err
+		}
+		answer.Leases = append(answer.Leases, d)
+		size += len(d.GetTerms()) + len(d.GetJob()) + 2048
+	}
+	return nil
+}
+
+// outputsBytes is a CID as it travels; nothing where a lease has no outputs.
+func outputsBytes(s string) []byte {
+	c, err := cid.Decode(s)
+	if err != nil {
+		return nil
+	}
+	return c.Bytes()
+}

@@ -1,5 +1,16 @@
 // Package jobfile reads what a user writes about a job, as YAML, JSON or
 // command-line flags, and says exactly what is wrong with it.
+//
+// It promises that a Spec which it returns can be sent: sizes, times, prices
+// and guest paths are within souk's limits, the module is a readable WASM
+// program with a _start function, every input exists, and Write gives a file
+// that reads back as the same Spec. Errors name the file, line and field, or
+// the flag, and what would be valid. It never starts, sends or changes anything.
+//
+// What is left out: cpu 1, memory 256MiB, disk 256MiB, time 10m, region any,
+// retries 2, no GPU, no price limit. limits.total may be left out where
+// limits.price stands: it is then twice price times time, which pays for one
+// whole execution and as much again for those that failed before it.
 package jobfile
 
 import (
@@ -36,3 +47,21 @@ type Input struct {
 	CID  string `json:"cid,omitempty"`
 	At   string `json:"at"`
 }
+
+// The limits on a job (DESIGN §11), and what stands for what is left out.
+const (
+	MaxFile    = 256 << 10 // bytes of a job file
+	MaxModule  = 256 << 20 // bytes of a WASM module
+	MaxMemory  = 4 << 30   // bytes that WebAssembly can address
+	MaxInputs  = 16 << 30  // bytes of all inputs together
+	MaxRetries = 10
+
+	DefaultCPU     = 1
+	DefaultMemory  = 256 << 20
+	DefaultDisk    = 256 << 20
+	DefaultTime    = 10 * time.Minute
+	DefaultRegion  = "any"
+	DefaultRetries = 2
+
+	maxKey = 64 // bytes of a key that is compared with others
+)

@@ -18,7 +18,7 @@ import (
 	"souk/node/executor"
 )
 
-var _ executor.Source = (*Space)(nil)
+var _ executor.Source = (*Store)(nil)
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/ipfs/go-cid"
 )
 
 // Local is the name of the node's own space; the others are named by peer ID.
@@ -159,4 +160,14 @@ func syncDir(fs vfs.FS, dir string) error {
 		return fmt.Errorf("open %s to sync it: %w", dir, err)
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// Export is Export of the owner's space: what a job finds is what its own
+// client has brought.
+func (s *Store) Export(ctx context.Context, owner string, root cid.Cid, dst string, maxBytes int64) error {
+	space, err := s.Space(owner)
+	if err != nil {
+		return err
+	}
+	return space.Export(ctx, root, dst, maxBytes)
 }

@@ -18,12 +18,13 @@ import (
 	"github.com/ipfs/go-cid"
 )
 
-// Source materialises content-addressed data on disk. node/blob implements it.
+// Source materialises content-addressed data on disk, out of what the owner of
+// an execution has brought and nothing else.
 type Source interface {
 	// Export writes the UnixFS file or folder that root names to dst, which
 	// must not exist. It writes no symbolic links and nothing outside dst, and fails with an
 	// error before it has written more than maxBytes of content.
-	Export(ctx context.Context, root cid.Cid, dst string, maxBytes int64) error
+	Export(ctx context.Context, owner string, root cid.Cid, dst string, maxBytes int64) error
 }
 
 // Limits bounds one execution. Zero is not "unlimited": Prepare refuses it,

@@ -45,7 +45,7 @@ var (
 )
 
 // Export implements executor.Source.
-func (s *Source) Export(_ context.Context, root cid.Cid, dst string, maxBytes int64) error {
+func (s *Source) Export(_ context.Context, _ string, root cid.Cid, dst string, maxBytes int64) error {
 	s.mu.Lock()
 	files, ok := s.data[root]
 	s.mu.Unlock()

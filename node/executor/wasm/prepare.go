@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/ipfs/go-cid"
 
 	"souk/node/executor"
 	"souk/node/executor/wasm/control"
@@ -109,7 +108,7 @@ func (e *Executor) discard(dir string) error {
 
 func (e *Executor) layModule(ctx context.Context, dir string, spec executor.Spec) error {
 	module := filepath.Join(dir, control.ModuleFile)
-	if err := e.cfg.Source.Export(ctx, spec.Module, module, maxModule); err != nil {
+	if err := e.cfg.Source.Export(ctx, spec.Owner, spec.Module, module, maxModule); err != nil {
 		return fmt.Errorf("the module could not be read: %w", err)
 	}
 	info, err := os.Lstat(module)
@@ -137,7 +136,7 @@ func (e *Executor) layInputs(ctx context.Context, dir string, spec executor.Spec
 	}
 	left := spec.Limits.Disk
 	for _, in := range spec.Inputs {
-		size, err := e.layInput(ctx, root, in.At, in.CID, left)
+		size, err := e.layInput(ctx, spec.Owner, root, in, left)
 		if err != nil {
 			return 0, err
 		}
@@ -153,13 +152,13 @@ func (e *Executor) layInputs(ctx context.Context, dir string, spec executor.Spec
 	return left, os.Mkdir(filepath.Join(dir, control.OutDir), 0o700)
 }
 
-func (e *Executor) layInput(ctx context.Context, root, at string, from cid.Cid, left int64) (int64, error) {
-	dst := filepath.Join(root, at)
+func (e *Executor) layInput(ctx context.Context, owner, root string, in executor.Input, left int64) (int64, error) {
+	dst := filepath.Join(root, in.At)
 	if err := os.MkdirAll(filepath.Dir(dst), 0o700); err != nil {
 		return 0, err
 	}
-	if err := e.cfg.Source.Export(ctx, from, dst, left); err != nil {
-		return 0, fmt.Errorf("the input at %s could not be laid out: %w", at, err)
+	if err := e.cfg.Source.Export(ctx, owner, in.CID, dst, left); err != nil {
+		return 0, fmt.Errorf("the input at %s could not be laid out: %w", in.At, err)
 	}
 	var size int64
 	err := filepath.WalkDir(dst, func(path string, d fs.DirEntry, err error) error {
@@ -167,7 +166,7 @@ func (e *Executor) layInput(ctx context.Context, root, at string, from cid.Cid, 
 			return err
 		}
 		if !d.IsDir() && !d.Type().IsRegular() {
-			return refuse("the input at %s holds something that is neither file nor folder", at)
+			return refuse("the input at %s holds something that is neither file nor folder", in.At)
 		}
 		info, err := d.Info()
 		if err == nil && !d.IsDir() {
@@ -176,7 +175,7 @@ func (e *Executor) layInput(ctx context.Context, root, at string, from cid.Cid, 
 		return err
 	})
 	if err == nil && size > left {
-		err = refuse("the inputs have more bytes than the job's disk limit of them allows: %d are left for %s, which has %d", left, at, size)
+		err = refuse("the inputs have more bytes than the job's disk limit of them allows: %d are left for %s, which has %d", left, in.At, size)
 	}
 	return size, err
 }

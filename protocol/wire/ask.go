@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,7 +28,7 @@ func Open(ctx context.Context, h host.Host, p peer.ID, id protocol.ID) (*Stream,
 	}
 	raw, err := h.NewStream(dial, p, id)
 	if err != nil {
-		return nil, fmt.Errorf("open %s to %s: %w", id, p.ShortString(), err)
+		return nil, fmt.Errorf("open %s to %s: %w", id, p.ShortString(), orEnd(ctx, err))
 	}
 	if err := raw.Scope().SetService(string(id)); err != nil {
 		_ = raw.Reset()
@@ -37,7 +38,8 @@ func Open(ctx context.Context, h host.Host, p peer.ID, id protocol.ID) (*Stream,
 }
 
 // Ask opens a stream, sends one question, reads one answer of at most limit
-// bytes and ends the stream.
+// bytes and ends the stream. Where ctx or AskTimeout ended it, the error is
+// the context's.
 func Ask(ctx context.Context, h host.Host, p peer.ID, id protocol.ID, question, answer proto.Message, limit int) error {
 	ctx, cancel := context.WithTimeout(ctx, AskTimeout)
 	defer cancel()
@@ -47,19 +49,31 @@ func Ask(ctx context.Context, h host.Host, p peer.ID, id protocol.ID, question, 
 	}
 	if err := ask(s, question, answer, limit, until(ctx)); err != nil {
 		s.Reset()
-		return fmt.Errorf("ask %s of %s: %w", id, p.ShortString(), err)
+		return fmt.Errorf("ask %s of %s: %w", id, p.ShortString(), orEnd(ctx, err))
 	}
-	return s.Close()
+	_ = s.Close() // the answer is here; a peer that refused unread may have closed the other way before
+	return nil
+}
+
+// orEnd adds to an error that ctx had ended: that is then why it failed.
+func orEnd(ctx context.Context, err error) error {
+	if end := ctx.Err(); end != nil && !errors.Is(err, end) {
+		return fmt.Errorf("%w: %w", end, err)
+	}
+	return err
 }
 
 func ask(s *Stream, question, answer proto.Message, limit int, wait time.Duration) error {
-	if err := s.Write(question); err != nil {
-		return err
+	asked := s.Write(question)
+	if asked == nil {
+		asked = s.CloseWrite()
 	}
-	if err := s.CloseWrite(); err != nil {
-		return err
+	// A peer may refuse before it has read the question, and take no more of it.
+	err := s.Read(answer, limit, wait)
+	if err != nil && asked != nil {
+		return asked
 	}
-	return s.Read(answer, limit, wait)
+	return err
 }
 
 func until(ctx context.Context) time.Duration {

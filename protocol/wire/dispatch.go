@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -20,7 +21,9 @@ import (
 
 // Handler answers one stream. The error it returns decides what becomes of
 // the stream and the peer: a *Refusal is sent, ErrMalformed is counted
-// against the peer, a *BlockError blocks it, anything else resets the stream.
+// against the peer, a *BlockError blocks it, ErrSlow, io.EOF and
+// context.Canceled reset the stream, and anything else is told to the peer as
+// a fault of this node, without its text.
 type Handler func(ctx context.Context, s *Stream) error
 
 // Blocker refuses a peer's connections for a while.
@@ -84,7 +87,7 @@ func (d *Dispatcher) serve(id protocol.ID, raw network.Stream, refuse func(*pb.R
 	s := NewStream(ctx, raw)
 	err := d.admit(id, s)
 	if err == nil {
-		err = guard(handle, ctx, s)
+		err = d.guard(handle, ctx, s)
 	}
 	d.settle(id, s, refuse, err)
 }
@@ -100,9 +103,10 @@ func (d *Dispatcher) admit(id protocol.ID, s *Stream) error {
 }
 
 // guard keeps a handler's panic from ending the node.
-func guard(handle Handler, ctx context.Context, s *Stream) (err error) { //nolint:revive // the handler's own argument order
+func (d *Dispatcher) guard(handle Handler, ctx context.Context, s *Stream) (err error) { //nolint:revive // the handler's own argument order
 	defer func() {
 		if r := recover(); r != nil {
+			d.log.Error("handler panicked", "peer", s.Peer(), "panic", r, "stack", string(debug.Stack()))
 			err = fmt.Errorf("handler panicked: %v", r)
 		}
 	}()
@@ -126,7 +130,7 @@ func (d *Dispatcher) settle(id protocol.ID, s *Stream, refuse func(*pb.Refusal) 
 		}
 	case errors.As(err, &refusal):
 		d.send(s, refuse(refusal.Proto()))
-	case errors.Is(err, io.EOF), errors.Is(err, context.Canceled):
+	case errors.Is(err, io.EOF), errors.Is(err, context.Canceled), errors.Is(err, ErrSlow):
 		s.Reset()
 	default:
 		d.log.Debug("stream ended", "protocol", id, "peer", s.Peer(), "err", err)

@@ -14,6 +14,9 @@ var ErrMalformed = errors.New("malformed message")
 // ErrTooLarge is a frame over its cap; it is malformed too.
 var ErrTooLarge = fmt.Errorf("frame over its cap: %w", ErrMalformed)
 
+// ErrSlow is a peer that let a deadline pass. The stream is reset.
+var ErrSlow = errors.New("the peer was too slow")
+
 // BlockError makes the dispatcher refuse the peer for a while.
 type BlockError struct {
 	For    time.Duration

@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"souk/protocol/pb"
@@ -104,11 +105,12 @@ func IsCode(err error, code Code) bool {
 	return errors.As(err, &r) && r.Code == code
 }
 
+// clip cuts s to n bytes of UTF-8: protobuf sends no other text.
 func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
+	if len(s) > n {
+		s = s[:n]
 	}
-	return s[:n]
+	return strings.ToValidUTF8(s, "")
 }
 
 // printable keeps a peer's words from driving somebody's terminal.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"google.golang.org/protobuf/proto"
 )
+
+// maxPrefix is the most bytes of a frame's length: enough for 256 MiB.
+const maxPrefix = 4
 
 // Stream carries frames over a libp2p stream. One goroutine may read while
 // others write.
@@ -38,26 +42,41 @@ func (s *Stream) Peer() peer.ID { return s.raw.Conn().RemotePeer() }
 func (s *Stream) Limited() bool { return s.raw.Conn().Stat().Limited }
 
 // Read reads one frame of at most limit bytes into m. It waits up to idle
-// for the frame to begin and FrameTimeout for the rest. io.EOF means that the
-// peer ended the conversation between two frames.
+// for the frame to begin and FrameTimeout for the rest; past that the error is
+// ErrSlow. io.EOF means that the peer ended the conversation between two frames.
 func (s *Stream) Read(m proto.Message, limit int, idle time.Duration) error {
 	if err := s.raw.SetReadDeadline(time.Now().Add(idle)); err != nil {
 		return err
 	}
 	if _, err := s.in.Peek(1); err != nil {
-		return err
+		return slow(err)
 	}
 	if err := s.raw.SetReadDeadline(time.Now().Add(FrameTimeout)); err != nil {
 		return err
 	}
-	size, err := binary.ReadUvarint(s.in)
+	size, err := s.readSize()
 	if err != nil {
-		return frameCut(err)
+		return err
 	}
 	if size > uint64(limit) { //nolint:gosec // limits are positive constants
 		return fmt.Errorf("%w: %d bytes announced, %d allowed", ErrTooLarge, size, limit)
 	}
 	return s.readBody(m, int(size)) //nolint:gosec // not above limit
+}
+
+// readSize reads a frame's length, a uvarint of at most maxPrefix bytes.
+func (s *Stream) readSize() (size uint64, err error) {
+	for i := range maxPrefix {
+		b, err := s.in.ReadByte()
+		if err != nil {
+			return 0, frameCut(err)
+		}
+		size |= uint64(b&0x7f) << (7 * i)
+		if b < 0x80 {
+			return size, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: its length has more than %d bytes", ErrTooLarge, maxPrefix)
 }
 
 func (s *Stream) readBody(m proto.Message, size int) error {
@@ -75,10 +94,20 @@ func (s *Stream) readBody(m proto.Message, size int) error {
 	return nil
 }
 
-// frameCut keeps an end in the middle of a frame apart from one between frames.
+// frameCut keeps an end in the middle of a frame apart from one between
+// frames: a peer that ends its side in order there is not a correct one.
 func frameCut(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w: the frame ends early: %w", ErrMalformed, io.ErrUnexpectedEOF)
+	}
+	return slow(err)
+}
+
+// slow marks a deadline that passed while the peer was to send or take bytes.
+func slow(err error) error {
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return fmt.Errorf("%w: %w", ErrSlow, err)
 	}
 	return err
 }
@@ -100,7 +129,7 @@ func (s *Stream) Write(m proto.Message) error {
 		return err
 	}
 	_, err = s.raw.Write(frame[start:])
-	return err
+	return slow(err)
 }
 
 // CloseWrite says that nothing more comes from this side.

@@ -17,7 +17,7 @@ import (
 
 const (
 	addressSpace   = 8 << 30 // bytes besides guest memory; Go reserves much that it never touches
-	compileSpace   = 6 << 30 // bytes of addresses for compiling
+	compileSpace   = 4 << 30 // bytes of addresses for compiling
 	compileSeconds = 60      // processor time for compiling
 	compiledFile   = 1 << 30 // bytes of machine code
 	openFiles      = 256

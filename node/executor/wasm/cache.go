@@ -28,6 +28,7 @@ const (
 	maxEntries     = 1000     // modules kept
 	verdictFile    = "verdict.json"
 	codeDir        = "code"
+	crashed        = 2 // the exit code of a Go program that ran out of memory or panicked
 )
 
 // compiled puts the machine code of a module into the workspace folder dst and
@@ -127,7 +128,7 @@ func (e *Executor) fill(ctx context.Context, path, entry string) error {
 // translate runs a compiling child.
 func (e *Executor) translate(ctx context.Context, path, code string) (v control.Verdict, err error) {
 	cmd := exec.CommandContext(ctx, e.sandbox, "compile")
-	cmd.Env = []string{"GOMAXPROCS=1", "GOMEMLIMIT=2GiB", "GOTRACEBACK=none"}
+	cmd.Env = []string{"GOMAXPROCS=1", "GOMEMLIMIT=1GiB", "GOTRACEBACK=none"}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return v, err
@@ -147,8 +148,8 @@ func (e *Executor) translate(ctx context.Context, path, code string) (v control.
 		return v, err
 	case errors.Is(ctx.Err(), context.Canceled):
 		return v, errClosed
-	case ctx.Err() != nil || exit.ExitCode() < 0 || strings.Contains(stderr.String(), "out of memory"):
-		return v, refuse("the module takes more than %d s or more memory than a sandbox has to compile; make it smaller or its functions shorter", int(compileTimeout.Seconds()))
+	case ctx.Err() != nil || exit.ExitCode() < 0 || exit.ExitCode() == crashed:
+		return v, refuse("the module can't be compiled in %d s and the memory that a sandbox has; make it smaller or its functions shorter", int(compileTimeout.Seconds()))
 	default:
 		line, _, _ := strings.Cut(stderr.String(), "\n")
 		return v, fmt.Errorf("the module could not be compiled: %.300s", line)

@@ -73,7 +73,7 @@ func now(args []string) {
 	_, err := rand.Read(random)
 	check(err)
 	begin := time.Now()
-	time.Sleep(3 * time.Second)
+	time.Sleep(300 * time.Millisecond)
 	fmt.Fprintf(&b, "%x %v %v\n", random, begin.UnixNano(), time.Since(begin))
 	for i := range 20 {
 		check(os.WriteFile(filepath.Join(args[0], fmt.Sprintf("f%d", (i*7)%20)), nil, 0o644))

@@ -79,7 +79,7 @@ func TestAdvertiserRetriesWithGrowingPauses(t *testing.T) {
 		defer a.Close()
 		require.Equal(t, []KeyState{{Key: key, LastError: down}}, a.State())
 
-		time.Sleep(time.Hour)
+		time.Sleep(12 * time.Hour)
 		dht.setFail(nil)
 		time.Sleep(37 * time.Minute) // the longest pause is that between good ones
 		synctest.Wait()

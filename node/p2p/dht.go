@@ -32,13 +32,18 @@ func newDHT(cfg settled, h host.Host) (*dht.IpfsDHT, error) {
 		dht.ProtocolPrefix(kadPrefix(cfg.Network)),
 		dht.Mode(mode),
 		dht.DisableValues(),
-		dht.ProviderManagerOpts(records.ProvideValidity(ProvideValidity), records.ProviderAddrTTL(ProvideValidity)),
+		dht.ProviderManagerOpts(recordOptions()...),
 		dht.AddressFilter(addrFilter(cfg.Loopback, h.Network().InterfaceListenAddresses)),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("start the DHT: %w", err)
 	}
 	return d, nil
+}
+
+// recordOptions let what others advertised here end with its addresses.
+func recordOptions() []records.Option {
+	return []records.Option{records.ProvideValidity(ProvideValidity), records.ProviderAddrTTL(ProvideValidity)}
 }
 
 // addrFilter says which addresses are told to others and believed from them.

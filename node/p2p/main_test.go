@@ -13,7 +13,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
+	// libp2p's NAT manager looks for a router by SSDP and NAT-PMP, and does not
+	// wait for these searches when it is closed; they end by themselves within 10 s.
+	const nat = "github.com/libp2p/go-libp2p/p2p/net/nat/internal/nat."
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction(nat+"discoverNATs.func1"),
+		goleak.IgnoreAnyFunction(nat+"discoverNATPMPWithAddr"),
+	)
 }
 
 const (

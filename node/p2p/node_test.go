@@ -3,18 +3,19 @@ package p2p
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"github.com/libp2p/go-libp2p"
-	"github.com/libp2p/go-libp2p/core/host"
+	ds "github.com/ipfs/go-datastore"
+	dssync "github.com/ipfs/go-datastore/sync"
+	"github.com/libp2p/go-libp2p-kad-dht/records"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/core/routing"
+	"github.com/libp2p/go-libp2p/p2p/host/peerstore/pstoremem"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/stretchr/testify/require"
-
-	"souk/protocol/wire"
 )
 
 func TestProviderIsFoundAcrossNodes(t *testing.T) {
@@ -96,8 +97,8 @@ func TestNetworksDontMix(t *testing.T) {
 	require.True(t, other.Alone())
 	eventually(t, "the client has joined", func() bool { return !client.Alone() })
 	require.Empty(t, found(t, client, 0, key))
-	require.Empty(t, boot.dht.RoutingTable().GetPeerInfos()[1:], "only the client")
-	require.Equal(t, client.ID(), boot.dht.RoutingTable().ListPeers()[0])
+	eventually(t, "the bootstrap takes the client", func() bool { return len(boot.dht.RoutingTable().ListPeers()) > 0 })
+	require.Equal(t, []peer.ID{client.ID()}, boot.dht.RoutingTable().ListPeers(), "and only it")
 }
 
 func TestFindLimit(t *testing.T) {
@@ -143,6 +144,7 @@ func TestBlockedPeer(t *testing.T) {
 	goodInfo := peer.AddrInfo{ID: good.ID(), Addrs: good.Host().Addrs()}
 	badInfo := peer.AddrInfo{ID: bad.ID(), Addrs: bad.Host().Addrs()}
 	require.NoError(t, bad.Connect(t.Context(), goodInfo))
+	eventually(t, "it is in the routing table", func() bool { return len(good.dht.RoutingTable().ListPeers()) == 1 })
 
 	good.Block(bad.ID(), time.Minute)
 	eventually(t, "its connections are closed", func() bool { return !connected(bad.Host(), good.ID()) })
@@ -192,53 +194,63 @@ func TestProtect(t *testing.T) {
 	require.False(t, a.Host().ConnManager().IsProtected(b.ID(), "lease 2"))
 }
 
-// A peer without limits of its own opens streams without end, and gets what
-// the limits say.
-func TestStreamsPerPeerAreBounded(t *testing.T) {
-	server := newNode(t)
-	for _, s := range serviceLimits() {
-		server.Host().SetStreamHandler(s.protocol, grantStream)
-	}
-	flooder, err := libp2p.New(libp2p.NoListenAddrs, libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.DisableMetrics())
-	require.NoError(t, err)
-	defer func() { require.NoError(t, flooder.Close()) }()
-	require.NoError(t, flooder.Connect(t.Context(), peer.AddrInfo{ID: server.ID(), Addrs: server.Host().Addrs()}))
-
-	offers := granted(t, flooder, server.ID(), wire.OfferProtocol)
-	require.Equal(t, 16, offers, "of one service")
-	total := offers
-	for _, s := range serviceLimits() {
-		total += granted(t, flooder, server.ID(), s.protocol)
-	}
-	require.LessOrEqual(t, total, PeerStreams, "of all together")
-	require.Greater(t, total, offers)
+func TestTheDHTStoresNoValues(t *testing.T) {
+	n := newNode(t)
+	require.ErrorIs(t, n.dht.PutValue(t.Context(), "/pk/x", []byte("x")), routing.ErrNotSupported)
 }
 
-// grantStream takes a slot as wire's dispatcher does, and says so.
-func grantStream(s network.Stream) {
-	if s.Scope().SetService(string(s.Protocol())) != nil {
-		_ = s.Reset()
-		return
-	}
-	_, _ = s.Write([]byte{1})
+// What was advertised here and not again is gone after ProvideValidity.
+func TestAdvertisedRecordsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peers, err := pstoremem.NewPeerstore()
+		require.NoError(t, err)
+		defer func() { require.NoError(t, peers.Close()) }()
+		store, err := records.NewProviderManager("own", peers, dssync.MutexWrap(ds.NewMapDatastore()), recordOptions()...)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, store.Close()) }()
+		key := allKey(t, "test").CID().Hash()
+		require.NoError(t, store.AddProvider(t.Context(), key, peer.AddrInfo{ID: known(t)}))
+
+		time.Sleep(ProvideValidity - time.Minute)
+		there, err := store.GetProviders(t.Context(), key)
+		require.NoError(t, err)
+		require.Len(t, there, 1)
+		time.Sleep(2 * time.Minute)
+		there, err = store.GetProviders(t.Context(), key)
+		require.NoError(t, err)
+		require.Empty(t, there)
+	})
 }
 
-// granted opens streams until one is refused, leaves them open and counts them.
-func granted(t *testing.T, from host.Host, to peer.ID, id protocol.ID) int {
-	t.Helper()
-	for n := 0; ; n++ {
-		require.LessOrEqual(t, n, 10*PeerStreams, "no limit")
-		s, err := from.NewStream(t.Context(), to, id)
-		if err != nil {
-			return n
-		}
-		if _, err := s.Write([]byte{0}); err != nil {
-			return n
-		}
-		if _, err := s.Read(make([]byte, 1)); err != nil {
-			return n
-		}
+// Outside loopback mode everything is on: NAT, relays, reachability.
+func TestNodeOnTheNetwork(t *testing.T) {
+	wide := func(c *Config) {
+		c.Loopback, c.ServeDHT, c.ServeRelay = false, true, true
+		c.Listen = []string{"/ip4/127.0.0.1/tcp/0"}
 	}
+	boot := newNode(t, wide)
+	changed := boot.ReachChanged()
+	boot.reach.update(func(r *reachability) { r.state = network.ReachabilityPrivate })
+	<-changed
+	require.Equal(t, ReachPrivate, boot.Reachability().State)
+
+	n := newNode(t, wide, joining(boot))
+	eventually(t, "joined", func() bool { return !n.Alone() && !boot.Alone() })
+	require.Equal(t, ReachUnknown, n.Reachability().State)
+	n.reach.update(func(r *reachability) { r.confirmed = n.Host().Addrs() })
+	require.Equal(t, ReachPublic, n.Reachability().State)
+}
+
+// A node that can't be reached asks the DHT servers it knows for a relay.
+func TestRelayCandidates(t *testing.T) {
+	boot := newNode(t)
+	n := newNode(t, joining(boot))
+	early := &relaySource{}
+	require.Empty(t, early.candidates(t.Context(), 4), "before the host is up")
+	eventually(t, "joined", func() bool { return len(n.tablePeers()) == 1 })
+	early.use(n.Host(), n.tablePeers)
+	require.Equal(t, boot.ID(), (<-early.candidates(t.Context(), 4)).ID)
+	require.Empty(t, early.candidates(t.Context(), 0))
 }
 
 func TestCloseEndsWhatRuns(t *testing.T) {

@@ -1,0 +1,86 @@
+package p2p
+
+import (
+	"testing"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	"github.com/stretchr/testify/require"
+
+	"souk/protocol/wire"
+)
+
+// Each of souk's protocols has its row, as a protocol and as a service.
+func TestEveryProtocolHasLimits(t *testing.T) {
+	limits := rcmgr.NewFixedLimiter(soukLimits().Build(rcmgr.InfiniteLimits))
+	for _, id := range []protocol.ID{wire.OfferProtocol, wire.LeaseProtocol, wire.RunProtocol, wire.BlobProtocol, wire.StatusProtocol} {
+		for name, l := range map[string]rcmgr.Limit{
+			"service": limits.GetServiceLimits(string(id)), "protocol": limits.GetProtocolLimits(id),
+		} {
+			require.LessOrEqual(t, l.GetStreamTotalLimit(), 1024, "%s %s", name, id)
+			require.LessOrEqual(t, l.GetMemoryLimit(), int64(96<<20), "%s %s", name, id)
+		}
+		for name, l := range map[string]rcmgr.Limit{
+			"service": limits.GetServicePeerLimits(string(id)), "protocol": limits.GetProtocolPeerLimits(id),
+		} {
+			require.LessOrEqual(t, l.GetStreamLimit(network.DirInbound), PeerStreams, "%s %s of one peer", name, id)
+			require.LessOrEqual(t, l.GetMemoryLimit(), int64(PeerMemory), "%s %s of one peer", name, id)
+			require.GreaterOrEqual(t, l.GetMemoryLimit(), int64(wire.MaxControl), "%s %s of one peer", name, id)
+		}
+	}
+	require.Equal(t, MaxConns, limits.GetSystemLimits().GetConnTotalLimit())
+	require.Less(t, HighWater, MaxConns)
+}
+
+// A peer without limits of its own opens streams without end, and gets what
+// the limits say.
+func TestStreamsPerPeerAreBounded(t *testing.T) {
+	server := newNode(t)
+	for _, s := range serviceLimits() {
+		server.Host().SetStreamHandler(s.protocol, grantStream)
+	}
+	flooder, err := libp2p.New(libp2p.NoListenAddrs, libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.DisableMetrics())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, flooder.Close()) }()
+	require.NoError(t, flooder.Connect(t.Context(), peer.AddrInfo{ID: server.ID(), Addrs: server.Host().Addrs()}))
+
+	offers := granted(t, flooder, server.ID(), wire.OfferProtocol)
+	require.Equal(t, 16, offers, "of one service")
+	total := offers
+	for _, s := range serviceLimits() {
+		total += granted(t, flooder, server.ID(), s.protocol)
+	}
+	require.LessOrEqual(t, total, PeerStreams, "of all together")
+	require.Greater(t, total, offers)
+}
+
+// grantStream takes a slot as wire's dispatcher does, and says so.
+func grantStream(s network.Stream) {
+	if s.Scope().SetService(string(s.Protocol())) != nil {
+		_ = s.Reset()
+		return
+	}
+	_, _ = s.Write([]byte{1})
+}
+
+// granted opens streams until one is refused, leaves them open and counts them.
+func granted(t *testing.T, from host.Host, to peer.ID, id protocol.ID) int {
+	t.Helper()
+	for n := 0; ; n++ {
+		require.LessOrEqual(t, n, 10*PeerStreams, "no limit")
+		s, err := from.NewStream(t.Context(), to, id)
+		if err != nil {
+			return n
+		}
+		if _, err := s.Write([]byte{0}); err != nil {
+			return n
+		}
+		if _, err := s.Read(make([]byte, 1)); err != nil {
+			return n
+		}
+	}
+}

@@ -91,6 +91,7 @@ func TestADamagedRecordIsNamedAndStopsUpdates(t *testing.T) {
 		require.ErrorIs(t, err, ErrCorrupt)
 		require.ErrorContains(t, err, "m/73616c74")
 	}
+	require.Contains(t, logged.String(), "takes no more work")
 	require.ErrorIs(t, l.Healthy(), ErrBroken)
 	require.ErrorIs(t, l.Healthy(), ErrCorrupt)
 	require.ErrorIs(t, l.Update(t.Context(), func(*Tx) error { return nil }), ErrBroken)

@@ -78,7 +78,6 @@ func (l *Ledger) keep() {
 	select {
 	case <-l.stop:
 	case <-l.fs.frozen:
-		l.log.Error("the ledger has failed; this node takes no more work", "err", l.Healthy())
 	}
 	l.mu.Lock()   // whoever enters after this sees why not to
 	l.mu.Unlock() //nolint:staticcheck // an empty critical section is a barrier
@@ -129,7 +128,11 @@ func (l *Ledger) damaged(what error) error {
 	return err
 }
 
-func (l *Ledger) setReason(err error) { l.reason.CompareAndSwap(nil, &err) }
+func (l *Ledger) setReason(err error) {
+	if l.reason.CompareAndSwap(nil, &err) {
+		l.log.Error("the ledger takes no more work", "err", err)
+	}
+}
 
 func corrupt(dir string, what error) error {
 	return fmt.Errorf("%w: %w in %s; keep a copy of that directory, then restore a backup or start with an empty one",

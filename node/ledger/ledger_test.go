@@ -168,3 +168,15 @@ func TestALoopMayWrite(t *testing.T) {
 	})
 	require.Equal(t, 5, left)
 }
+
+func TestAPanicInATransactionLeavesTheLedgerUsable(t *testing.T) {
+	l := open(t, vfs.NewMem())
+	boom := func(tx *ledger.Tx) error { _ = tx.PutMeta("salt", nil); panic("boom") }
+	require.Panics(t, func() { _ = l.Update(t.Context(), boom) })
+	require.Panics(t, func() { _ = l.View(t.Context(), boom) })
+	update(t, l, func(tx *ledger.Tx) error {
+		_, err := tx.Meta("salt")
+		require.ErrorIs(t, err, ledger.ErrNotFound)
+		return nil
+	})
+}

@@ -44,39 +44,3 @@ func (p place) at(field string, line int) place {
 	}
 	return place{file: p.file, line: line, field: field}
 }
-
-// nearest is the candidate that word most likely was meant to be, or "" if
-// none is near.
-func nearest(word string, candidates []string) string {
-	best, distance := "", max(2, len(word)/2)
-	for _, c := range candidates {
-		if d := editDistance(strings.ToLower(word), strings.ToLower(c)); d <= distance && d < len(c) {
-			best, distance = c, d-1
-		}
-	}
-	return best
-}
-
-// editDistance is Levenshtein's.
-func editDistance(a, b string) int {
-	if len(a) > maxKey || len(b) > maxKey {
-		return maxKey
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}

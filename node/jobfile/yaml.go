@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"souk/internal/nearest"
 )
 
 // Load reads the job file at path, YAML or JSON, and lays settings over it.
@@ -127,7 +129,7 @@ func (d *draft) mapping(at place, node *yaml.Node, readers map[string]reader) er
 }
 
 func meant(word string, keys []string) string {
-	if near := nearest(word, keys); near != "" {
+	if near := nearest.To(word, keys); near != "" {
 		return ", did you mean " + near + "?"
 	}
 	return ""

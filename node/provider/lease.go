@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	"github.com/ipfs/go-cid"
@@ -27,9 +26,11 @@ type lease struct {
 	terms   market.Terms
 	job     market.Job
 	held    *capacity.Reservation // nil once given back
+	writes  uint64                // counted inside ledger writes, which come one at a time
 
 	mu       sync.Mutex
 	rec      ledger.Lease // as last written
+	shown    uint64       // the write that rec is from
 	exec     executor.Execution
 	conv     *attachment   // the newest attach
 	attached bool          // there was one since this process started
@@ -101,7 +102,10 @@ func (l *lease) wakeLocked() {
 // more in the same write.
 func (l *lease) update(ctx context.Context, change func(tx *ledger.Tx, rec *ledger.Lease) error) error {
 	var rec ledger.Lease
+	var write uint64
 	err := l.p.Ledger.Update(ctx, func(tx *ledger.Tx) (err error) {
+		l.writes++
+		write = l.writes
 		if rec, err = tx.Lease(ledger.Provider, l.hash); err != nil {
 			return err
 		}
@@ -115,8 +119,8 @@ func (l *lease) update(ctx context.Context, change func(tx *ledger.Tx, rec *ledg
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if rec.Newest.Seq >= l.rec.Newest.Seq { // two updates may return in either order
-		l.rec = rec
+	if write > l.shown { // two writes may return in either order
+		l.rec, l.shown = rec, write
 	}
 	l.wakeLocked()
 	return nil
@@ -169,5 +173,3 @@ func (l *lease) spec() executor.Spec {
 	}
 	return s
 }
-
-func (l *lease) String() string { return fmt.Sprintf("lease %s", l.hash) }

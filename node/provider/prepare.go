@@ -25,6 +25,9 @@ func (l *lease) prepare(ctx context.Context) error {
 	if err := l.await(limited, l.inputsHere); err != nil {
 		return l.notStarted(ctx, limited, fmt.Errorf("the inputs did not come in time: %w", err))
 	}
+	if l.cancelled() {
+		return l.end(ctx, market.Cancelled, executor.Result{Cause: executor.Stopped})
+	}
 	exec, err := l.p.Executor.Prepare(limited, l.spec())
 	if err != nil {
 		return l.notStarted(ctx, limited, err)

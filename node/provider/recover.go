@@ -57,8 +57,32 @@ func (p *Provider) Start(ctx context.Context) error {
 			p.Log.Warn("left-over execution", "id", e.ID(), "err", err)
 		}
 	}
+	if err := p.forgetOld(ctx); err != nil {
+		return err
+	}
 	p.wg.Go(p.janitor)
 	return nil
+}
+
+// forgetOld drops the quotes that ran out before or while the node was down.
+func (p *Provider) forgetOld(ctx context.Context) error {
+	return p.Ledger.Update(ctx, func(tx *ledger.Tx) error {
+		var old []market.Hash
+		for q, err := range tx.Quotes() {
+			if err != nil {
+				return err
+			}
+			if q.Lease.IsZero() && q.ExpiresAt < p.nowMillis() {
+				old = append(old, q.Hash)
+			}
+		}
+		for _, h := range old {
+			if err := tx.DeleteQuote(h); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // takeUp goes on with one lease after a restart. It takes the lease's

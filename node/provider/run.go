@@ -27,13 +27,16 @@ func (l *lease) run(ctx context.Context) error {
 		if l.cancelled() {
 			return l.stop(ctx, exec, market.Cancelled, "cancelled by the client")
 		}
-		if l.covered(ctx) {
+		if grace.running && l.covered(ctx) {
 			grace.stop()
 		}
 		select {
 		case <-exec.Done():
 			return l.ended(ctx, exec)
 		case <-boundary.C:
+			if grace.running && l.mostUncovered(ctx) {
+				return l.stop(ctx, exec, market.Cancelled, uncoveredSentence)
+			}
 			reached := tick * (exec.Usage().Ran / tick)
 			if err := l.tick(ctx, exec, uint64(reached.Milliseconds())); err != nil { //nolint:gosec // positive
 				return l.stop(ctx, exec, market.ProviderFailed, "the provider could not write its books")
@@ -42,7 +45,7 @@ func (l *lease) run(ctx context.Context) error {
 			boundary.Reset(reached + tick - exec.Usage().Ran)
 		case <-grace.over():
 			if l.mostUncovered(ctx) {
-				return l.stop(ctx, exec, market.Cancelled, "no voucher covered the next tick")
+				return l.stop(ctx, exec, market.Cancelled, uncoveredSentence)
 			}
 			grace.begin()
 		case <-changed:
@@ -145,8 +148,9 @@ func (l *lease) uncovered() market.Amount {
 // grace is the time that a process goes on while the countersignature for the
 // tick before is on its way: a tick, at least MinGrace, at most MaxGrace.
 type grace struct {
-	d time.Duration
-	t *time.Timer
+	d       time.Duration
+	t       *time.Timer
+	running bool
 }
 
 func newGrace(tickUnits uint64) *grace {
@@ -155,6 +159,16 @@ func newGrace(tickUnits uint64) *grace {
 	return g
 }
 
-func (g *grace) begin()                 { g.t.Reset(g.d) }
-func (g *grace) stop()                  { g.t.Stop() }
+func (g *grace) begin() {
+	g.running = true
+	g.t.Reset(g.d)
+}
+
+func (g *grace) stop() {
+	g.running = false
+	g.t.Stop()
+}
+
 func (g *grace) over() <-chan time.Time { return g.t.C }
+
+const uncoveredSentence = "no voucher covered the next tick"

@@ -68,7 +68,7 @@ func (b *Boots) whoIs(ctx context.Context, c network.Conn) (BootID, error) {
 	if err != nil {
 		return BootID{}, err
 	}
-	if err := errors.Join(raw.SetDeadline(time.Now().Add(twinWait)), raw.Scope().SetService(string(wire.StatusProtocol))); err != nil {
+	if err := errors.Join(raw.SetDeadline(time.Now().Add(twinWait)), raw.SetProtocol(wire.StatusProtocol), raw.Scope().SetService(string(wire.StatusProtocol))); err != nil {
 		_ = raw.Reset()
 		return BootID{}, err
 	}

@@ -1,0 +1,17 @@
+package client
+
+import "souk/protocol/wire"
+
+// The codes of souk's own failures that no peer sends; wire's codes occur too.
+const (
+	NoProvider     wire.Code = "no_provider"     // nobody has what is needed
+	ProviderFailed wire.Code = "provider_failed" // every execution ended with the provider's failure
+	Cheated        wire.Code = "cheated"         // the last provider signed what can't be honest
+	Lost           wire.Code = "lost"            // the last provider could not be reached any more
+	Cancelled      wire.Code = "cancelled"       // the user asked for it
+	OverTotal      wire.Code = "over_total"      // limits.total doesn't pay for one tick
+	BadInput       wire.Code = "bad_input"       // an input is missing or unreadable
+)
+
+// ExitSouk is the exit code of a job that failed by souk's own doing.
+const ExitSouk = 125

@@ -1,0 +1,157 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ipfs/go-cid"
+
+	"souk/node/ledger"
+	"souk/protocol/market"
+	"souk/protocol/pb"
+	"souk/protocol/run"
+	"souk/protocol/wire"
+)
+
+// takeDone ends the lease: the last receipt is kept, the outputs are brought
+// here, and only then is it countersigned.
+func (x *execution) takeDone(ctx context.Context, s *run.Session, m *pb.Receipt) error {
+	c, err := x.check(m)
+	if err != nil {
+		return err
+	}
+	if c.receipt.Outcome == market.NotEnded {
+		return wire.Malformed("a receipt without outcome came as the last one")
+	}
+	if c.known {
+		return nil // sayAgain has repeated the countersignature
+	}
+	if err := x.keepLast(ctx, c); err != nil {
+		return err
+	}
+	outputs, err := x.bring(ctx, c)
+	if errors.Is(err, errWithheld) {
+		return x.withheld(ctx, c, err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := x.arrived(ctx, outputs); err != nil {
+		return err
+	}
+	if err := x.countersign(ctx, s, c); err != nil {
+		return err
+	}
+	time.AfterFunc(x.e.cfg.Times.Settle, s.Close) // closing it twice does no harm
+	return nil
+}
+
+// keepLast stores the last receipt as it came, not yet countersigned.
+func (x *execution) keepLast(ctx context.Context, c checked) error {
+	l, err := x.e.change(ctx, x.lease.Hash, func(tx *ledger.Tx, l *ledger.Lease) (err error) {
+		l.Newest = markOf(c.receipt)
+		if l.State != market.Finishing {
+			l.State, err = market.Next(l.State, market.End, market.Moment{Now: x.e.nowMillis()})
+		}
+		return errors.Join(err, tx.PutReceipt(ledger.Client, c.record))
+	})
+	if err == nil {
+		x.lease = l
+	}
+	return err
+}
+
+// bring fetches the outputs that the receipt's body names, if any.
+func (x *execution) bring(ctx context.Context, c checked) (root cid.Cid, err error) {
+	if c.body.Outputs == nil {
+		return cid.Undef, nil
+	}
+	root = *c.body.Outputs
+	err = x.fetch(ctx, root)
+	if errors.Is(err, errOwn) {
+		x.r.notice(wire.StorageTrouble, "the outputs %s can't be stored: %v", root, err)
+		return cid.Undef, nil // that is not the provider's fault
+	}
+	return root, err
+}
+
+func (x *execution) arrived(ctx context.Context, outputs cid.Cid) error {
+	if err := x.log.sync(); err != nil {
+		return err
+	}
+	l, err := x.e.change(ctx, x.lease.Hash, func(_ *ledger.Tx, l *ledger.Lease) error {
+		if outputs.Defined() {
+			l.Outputs = outputs.String()
+		}
+		l.Fetched = true
+		return nil
+	})
+	if err == nil {
+		x.lease = l
+	}
+	return err
+}
+
+// withheld ends the lease without countersigning its last receipt.
+func (x *execution) withheld(ctx context.Context, c checked, why error) error {
+	text := fmt.Sprintf("it charges %s for outputs that it doesn't give", usd(c.receipt.Charged))
+	l, err := x.e.withhold(ctx, x.lease, c, text)
+	if err != nil {
+		return err
+	}
+	x.lease = l
+	x.e.cfg.Log.Warn("outputs withheld", "peer", x.peer, "lease", l.Hash, "err", why)
+	x.r.notice(ProviderFailed, "caught %s: %s; its last receipt is not countersigned; %s", x.peer.ShortString(), text, x.costSoFar())
+	return nil
+}
+
+// takeSettled closes the lease once the provider has the last countersignature.
+func (x *execution) takeSettled(ctx context.Context, seq uint32) error {
+	if !x.settling() || seq != x.lease.Countersigned.Seq {
+		return nil
+	}
+	return x.closeWell(ctx)
+}
+
+// settling tells that the last receipt is countersigned, and only the
+// provider's word that it has that may be missing.
+func (x *execution) settling() bool {
+	return x.lease.State == market.Finishing && x.lease.Outcome != market.NotEnded
+}
+
+// closeWell closes a lease whose last receipt is countersigned.
+func (x *execution) closeWell(ctx context.Context) error {
+	reason, err := x.ending(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := x.e.closeWell(ctx, x.lease.Hash, reason)
+	if err == nil {
+		x.lease = l
+	}
+	return err
+}
+
+// ending is one sentence on how the execution ended.
+func (x *execution) ending(ctx context.Context) (string, error) {
+	rec, err := x.e.receipt(ctx, x.lease.Hash, x.lease.Countersigned.Seq)
+	if err != nil {
+		return "", err
+	}
+	body, err := market.DecodeBody(rec.Body)
+	if err != nil {
+		return "", err
+	}
+	text := x.lease.Outcome.String()
+	if body.ExitCode != nil {
+		text += fmt.Sprintf(" with exit code %d", *body.ExitCode)
+	}
+	if body.Detail != "" {
+		text += ": " + printable(body.Detail)
+	} else if body.Cause != "" && body.ExitCode == nil {
+		text += ": " + printable(body.Cause)
+	}
+	return text, nil
+}

@@ -1,0 +1,155 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"souk/node/ledger"
+	"souk/protocol/market"
+	"souk/protocol/wire"
+)
+
+// settleTries is how often the last countersignature is sent.
+const settleTries = 2
+
+// execution is one lease being lived through. The job's goroutine owns it;
+// what other goroutines touch is atomic.
+type execution struct {
+	e       *Engine
+	r       *runner
+	lease   ledger.Lease // as last written; only of the job's goroutine
+	hash    market.Hash
+	attempt int
+	peer    peer.ID
+	quote   market.Quote
+	terms   market.Terms
+	job     market.Job
+	log     *logFile
+	base    uint64 // where this execution's log begins in the job's
+
+	startedHere bool // the first attach was sent by this process
+	startedMono time.Duration
+	heard       atomic.Int64 // monotonic ns of the provider's last sign of life
+	inputsSent  bool
+	told        string        // the last state that the provider told
+	warned      bool          // that a cap keeps the voucher low
+	fetching    time.Duration // when the outputs were first asked for; 0 before
+	fetchMoved  time.Duration // when a block of them last came
+	fetchDenied int           // times in a row that the provider said it lacks them
+	unsettled   int           // conversations that broke off with only the acknowledgement missing
+}
+
+func (r *runner) newExecution(l ledger.Lease) (*execution, error) {
+	x := &execution{e: r.e, r: r, lease: l, hash: l.Hash, attempt: l.Attempt}
+	var errs [4]error
+	x.peer, errs[0] = peer.Decode(l.Peer)
+	x.quote, errs[1] = market.DecodeQuote(l.Quote)
+	x.terms, errs[2] = market.DecodeTerms(l.Terms)
+	x.job, errs[3] = market.DecodeJob(l.Job)
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("lease %s as recorded: %w", l.Hash, err)
+	}
+	var err error
+	if x.base, err = r.logBase(l); err != nil {
+		return nil, err
+	}
+	x.log, err = r.e.openLog(l.Hash)
+	return x, err
+}
+
+// run lives through a lease until it is closed. An error is of this node
+// itself, and leaves the lease for later.
+func (x *execution) run(ctx context.Context) (err error) {
+	tag := "lease/" + x.lease.Hash.Hex()
+	x.e.cfg.Protect(x.peer, tag)
+	defer func() {
+		x.e.cfg.Unprotect(x.peer, tag)
+		err = errors.Join(err, x.log.close())
+	}()
+	x.alive()
+	wait := x.e.cfg.Times.Redial
+	for x.lease.State != market.Closed {
+		before := x.heard.Load()
+		err := x.converse(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case x.lease.State == market.Closed:
+			return nil
+		case err == nil:
+			continue
+		case isLedger(err):
+			return err
+		}
+		if err := x.setback(ctx, err); err != nil || x.lease.State == market.Closed {
+			return err
+		}
+		if x.heard.Load() != before {
+			wait = x.e.cfg.Times.Redial
+		}
+		if !pause(ctx, wait, nil) {
+			return ctx.Err()
+		}
+		wait = min(2*wait, maxRedial)
+	}
+	return nil
+}
+
+// setback decides what a broken conversation means: the end of the lease, or another try.
+func (x *execution) setback(ctx context.Context, err error) error {
+	x.e.cfg.Log.Debug("a conversation broke off", "lease", x.lease.Hash, "peer", x.peer, "err", err)
+	var bad *cheat
+	var r *wire.Refusal
+	switch {
+	case x.settling():
+		if x.unsettled++; x.unsettled < settleTries {
+			return nil
+		}
+		return x.closeWell(ctx) // the provider can still ask for the channel's status
+	case errors.As(err, &bad):
+		x.lease, err = x.e.endCheated(ctx, x.lease, bad)
+		if err == nil {
+			x.r.notice(Cheated, "caught %s: %s; %s", x.peer.ShortString(), bad.sentence, x.costSoFar())
+		}
+		return err
+	case wire.IsCode(err, wire.NotReconciled):
+		x.e.books.set(x.peer, false)
+	case errors.As(err, &r) && (r.Code == wire.Unknown || r.Code == wire.WrongState || r.Code == wire.Void):
+		return x.lost(ctx, fmt.Sprintf("the provider doesn't go on with the lease: %s", r.Error()))
+	}
+	if errors.Is(err, errOverdue) && x.lease.State != market.Finishing {
+		return x.lost(ctx, "the provider didn't end the lease in time")
+	}
+	if silent := x.silence(); silent > x.e.cfg.Times.Lost {
+		return x.lost(ctx, fmt.Sprintf("the provider could not be reached for %s", silent.Round(time.Second)))
+	}
+	return nil
+}
+
+func (x *execution) lost(ctx context.Context, why string) (err error) {
+	x.lease, err = x.e.abandon(ctx, x.lease, why)
+	if err == nil {
+		x.r.notice(Lost, "%s; %s", why, x.costSoFar())
+	}
+	return err
+}
+
+// costSoFar says what a failed execution cost, in plain words.
+func (x *execution) costSoFar() string {
+	due := x.lease.Countersigned.Charged
+	if more := x.lease.Paid.Sub(due); !more.IsZero() {
+		return fmt.Sprintf("%s was countersigned, and it could keep at most %s that was paid ahead", usd(due), usd(more))
+	}
+	return fmt.Sprintf("%s was countersigned and nothing was paid ahead", usd(due))
+}
+
+func (x *execution) alive() { x.heard.Store(int64(x.e.cfg.Clock.Mono())) }
+
+func (x *execution) silence() time.Duration {
+	return x.e.cfg.Clock.Mono() - time.Duration(x.heard.Load())
+}

@@ -1,0 +1,231 @@
+package client_test
+
+import (
+	"context"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"souk/node/blob"
+	"souk/protocol/market"
+	"souk/protocol/pb"
+	"souk/protocol/run"
+	"souk/protocol/wire"
+)
+
+const fakeLog = "hello from the job\n"
+
+// Attach plays the script. What it has signed it sends again.
+func (f *fake) Attach(ctx context.Context, client peer.ID, at run.Attach, c *run.Conversation) error {
+	f.mu.Lock()
+	l := f.leases[at.Lease]
+	if l == nil || l.client != client {
+		f.mu.Unlock()
+		return wire.Refuse(wire.Unknown, "no such lease")
+	}
+	if l.attaches++; l.started.IsZero() {
+		l.started = time.Now()
+	}
+	f.mu.Unlock()
+	received := make(chan error, 1)
+	go func() { received <- f.receive(l, c) }()
+	if err := f.play(ctx, l, at, c, received); err != nil {
+		return err
+	}
+	return <-received
+}
+
+func (f *fake) receive(l *fakeLease, c *run.Conversation) error {
+	for {
+		m, err := c.Receive()
+		if err != nil {
+			return err
+		}
+		f.mu.Lock()
+		if cs := m.GetCountersign(); cs != nil {
+			l.counter[cs.GetSeq()] = cs.GetClientSignature()
+			if cs.GetVoucher() != nil {
+				f.keepVoucher(cs.GetVoucher())
+			}
+		}
+		l.cancel = l.cancel || m.GetCancel() != nil
+		f.mu.Unlock()
+		if cs := m.GetCountersign(); cs != nil {
+			if err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_Settled{Settled: &pb.Settled{Seq: cs.GetSeq()}}}); err != nil {
+				return err
+			}
+		}
+		f.wake()
+	}
+}
+
+func (f *fake) play(ctx context.Context, l *fakeLease, at run.Attach, c *run.Conversation, received chan error) error {
+	wait := func(done func() bool) error { return f.await(ctx, received, done) }
+	if f.script.silent {
+		return wait(func() bool { return false })
+	}
+	if err := wait(func() bool { return f.hasInputs(ctx, l) }); err != nil {
+		return err
+	}
+	if err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_State{State: &pb.State{State: "running"}}}); err != nil {
+		return err
+	}
+	if at.LogOffset < uint64(len(fakeLog)) {
+		e := &pb.Log{Offset: at.LogOffset, Data: []byte(fakeLog)[at.LogOffset:]}
+		if err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_Log{Log: e}}); err != nil {
+			return err
+		}
+	}
+	for seq := uint32(1); f.script.forever || int(seq) <= f.script.ticks; seq++ {
+		if f.isCancelled(l) {
+			break
+		}
+		if f.script.dieAfter > 0 && int(seq) > f.script.dieAfter {
+			go f.vanish()
+			return wire.Refuse(wire.ShuttingDown, "gone")
+		}
+		if seq <= at.ReceiptSeq {
+			continue
+		}
+		if err := f.tick(c, l, seq); err != nil {
+			return err
+		}
+		if err := wait(func() bool { return l.counter[seq] != nil || l.cancel }); err != nil {
+			return err
+		}
+		if f.script.forever {
+			pauseTick(ctx)
+		}
+	}
+	last := f.last(l)
+	return c.Send(&pb.RunEvent{Event: &pb.RunEvent_Done{Done: &pb.Done{Receipt: last}}})
+}
+
+// pauseTick keeps an endless job from ticking without any time between.
+func pauseTick(ctx context.Context) {
+	t := time.NewTimer(20 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+func (f *fake) tick(c *run.Conversation, l *fakeLease, seq uint32) error {
+	r := f.receipt(l, seq, market.NotEnded, nil)
+	if err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_Tick{Tick: &pb.Tick{Receipt: r}}}); err != nil {
+		return err
+	}
+	if !f.script.equivocate {
+		return nil
+	}
+	f.mu.Lock()
+	l.receipts = l.receipts[:seq-1]
+	f.mu.Unlock()
+	other := f.receipt(l, seq, market.NotEnded, &market.Body{Detail: "another one"})
+	return c.Send(&pb.RunEvent{Event: &pb.RunEvent_Tick{Tick: &pb.Tick{Receipt: other}}})
+}
+
+// last is the receipt that ends the lease, the same one each time.
+func (f *fake) last(l *fakeLease) *pb.Receipt {
+	f.mu.Lock()
+	n := len(l.receipts)
+	if n > 0 {
+		if r, _ := market.DecodeReceipt(l.receipts[n-1].GetReceipt()); r.Outcome != market.NotEnded {
+			defer f.mu.Unlock()
+			return l.receipts[n-1]
+		}
+	}
+	cancelled := l.cancel
+	f.mu.Unlock()
+	body := &market.Body{Cause: "exited", ExitCode: &f.script.exit, LogBytes: int64(len(fakeLog))}
+	if f.root.Defined() {
+		body.Outputs = &f.root
+	}
+	outcome := market.Succeeded
+	switch {
+	case cancelled:
+		outcome, body.Cause, body.ExitCode = market.Cancelled, "stopped", nil
+	case f.script.exit != 0:
+		outcome = market.JobFailed
+	}
+	return f.receipt(l, uint32(n)+1, outcome, body)
+}
+
+// receipt signs the lease's receipt of that number, unless there is one.
+func (f *fake) receipt(l *fakeLease, seq uint32, o market.Outcome, body *market.Body) *pb.Receipt {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if int(seq) <= len(l.receipts) {
+		return l.receipts[seq-1]
+	}
+	if body == nil {
+		body = &market.Body{LogBytes: int64(len(fakeLog))}
+	}
+	block, err := body.Encode()
+	if err != nil {
+		f.t.Errorf("body: %v", err)
+	}
+	units := uint64(time.Since(l.started).Milliseconds())
+	if f.script.overCharge {
+		units += 3000_000
+	}
+	r := market.Receipt{Lease: l.a.Lease.Hash(), Seq: seq, Units: units, Charged: l.a.Quote.Charge(units), Outcome: o, BodyHash: market.BlockHash(block)}
+	if seq > 1 {
+		before, err := market.DecodeReceipt(l.receipts[seq-2].GetReceipt())
+		if err != nil {
+			f.t.Errorf("receipt: %v", err)
+		}
+		r.Previous = before.Hash()
+	}
+	sig, err := f.signer.Sign(f.chain.Digest(r.Hash()))
+	if err != nil {
+		f.t.Errorf("sign: %v", err)
+	}
+	m := &pb.Receipt{Receipt: r.Encode(), ProviderSignature: sig[:], Body: block}
+	l.receipts = append(l.receipts, m)
+	return m
+}
+
+// await waits until done, which is called with mu held, or the client is gone.
+func (f *fake) await(ctx context.Context, received chan error, done func() bool) error {
+	for {
+		f.mu.Lock()
+		ok, changed := done(), f.changed
+		f.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case err := <-received:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (f *fake) isCancelled(l *fakeLease) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return l.cancel
+}
+
+func (f *fake) hasInputs(ctx context.Context, l *fakeLease) bool {
+	space, err := f.blobs.Space(l.client.String())
+	if err != nil {
+		return false
+	}
+	for _, in := range append([]market.Input{{CID: l.a.Job.WASM}}, l.a.Job.Inputs...) {
+		r, err := blob.NewReceiver(ctx, space, in.CID, blob.Limits{})
+		if err != nil {
+			return false
+		}
+		whole := r.Complete()
+		if r.Close() != nil || !whole {
+			return false
+		}
+	}
+	return true
+}

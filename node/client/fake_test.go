@@ -1,0 +1,295 @@
+package client_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+
+	"souk/node/blob"
+	protoblob "souk/protocol/blob"
+	"souk/protocol/lease"
+	"souk/protocol/market"
+	"souk/protocol/offer"
+	"souk/protocol/pb"
+	"souk/protocol/run"
+	"souk/protocol/status"
+	"souk/protocol/wire"
+)
+
+const network = "test"
+
+// script is how a fake provider behaves. The zero script is honest: it logs,
+// ticks, exits with 0 and gives its outputs.
+type script struct {
+	price  uint64 // per hour, smallest units
+	speed  uint64
+	ticks  int // receipts before the last one
+	exit   int
+	output string // file with the outputs; empty: none
+	device *offer.Device
+
+	loseAnswers  int           // accepts that are taken but never answered
+	loseAccepts  int           // accepts that never arrive
+	refuseAccept wire.Code     // for every accept
+	overCharge   bool          // the first receipt charges an hour
+	equivocate   bool          // two receipts with number 1
+	withhold     bool          // outputs are named, never given
+	dieAfter     int           // receipts after which the provider vanishes
+	forever      bool          // runs until it is cancelled
+	silent       bool          // says nothing after the attach
+	unreconciled *wire.Refusal // answers every channel status
+}
+
+// fake is a provider made of the protocols' servers alone.
+type fake struct {
+	t      *testing.T
+	script script
+	host   host.Host
+	key    crypto.PrivKey
+	signer *market.Signer
+	chain  market.Chain
+	blobs  *blob.Store
+	root   cid.Cid // of the outputs
+	d      *wire.Dispatcher
+	boot   status.BootID
+
+	mu       sync.Mutex
+	changed  chan struct{}
+	quotes   map[market.Hash]lease.Quoted
+	void     map[market.Hash]bool
+	leases   map[market.Hash]*fakeLease
+	accepts  int
+	statuses int
+	voucher  *pb.Voucher
+	highest  market.Amount
+	fell     bool // a voucher below an earlier one came
+}
+
+type fakeLease struct {
+	client   peer.ID
+	a        lease.Accepted
+	sig      market.Signature
+	started  time.Time
+	receipts []*pb.Receipt
+	counter  map[uint32][]byte // client signatures
+	cancel   bool
+	attaches int
+}
+
+func newFake(t *testing.T, s script) *fake {
+	t.Helper()
+	key := newKey(t)
+	f := &fake{
+		t: t, script: s, key: key, host: newHost(t, key), chain: market.NoChain(network), changed: make(chan struct{}),
+		quotes: map[market.Hash]lease.Quoted{}, void: map[market.Hash]bool{}, leases: map[market.Hash]*fakeLease{},
+	}
+	_, _ = rand.Read(f.boot[:])
+	var err error
+	f.signer, err = market.NewSigner(key)
+	require.NoError(t, err)
+	f.blobs, err = blob.Open(t.TempDir(), blob.Options{})
+	require.NoError(t, err)
+	if s.output != "" {
+		local, err := f.blobs.Space(blob.Local)
+		require.NoError(t, err)
+		f.root, _, err = blob.AddPath(t.Context(), local, folderWith(t, s.output), nil)
+		require.NoError(t, err)
+	}
+	f.d = wire.NewDispatcher(f.host, noBlocks{}, slog.New(slog.DiscardHandler))
+	offer.Serve(f.d, network, f)
+	lease.Serve(f.d, f.chain, f.signer.Address(), f)
+	run.Serve(f.d, f)
+	status.Serve(f.d, f)
+	protoblob.Serve(f.d, f)
+	t.Cleanup(f.vanish)
+	return f
+}
+
+type noBlocks struct{}
+
+func (noBlocks) Block(peer.ID, time.Duration) {}
+
+// vanish ends the provider as a crash would.
+func (f *fake) vanish() {
+	_ = f.host.Close()
+	f.d.Close()
+}
+
+func (f *fake) info() peer.AddrInfo { return peer.AddrInfo{ID: f.host.ID(), Addrs: f.host.Addrs()} }
+
+func (f *fake) perHour() market.Amount { return market.NewAmount(f.script.price) }
+
+func (f *fake) SealedOffers(context.Context, int) ([][]byte, error) {
+	o := offer.Offer{
+		Network: network, Peer: f.host.ID(), Sequence: uint64(time.Now().UnixNano()), ExpiresAt: time.Now().Add(time.Minute), Addrs: f.host.Addrs(),
+		CPU: 8, Memory: 8 << 30, Disk: 8 << 30, Executors: []string{"wasm"}, Speed: max(f.script.speed, 1), Region: "eu",
+		PricePerHour: f.perHour(), Settlement: "none", Chain: f.chain, Tick: time.Second, MaxTime: time.Hour,
+	}
+	if f.script.device != nil {
+		o.Devices = []offer.Device{*f.script.device}
+	}
+	sealed, err := offer.Seal(o, f.key)
+	return [][]byte{sealed}, err
+}
+
+func (f *fake) Quote(_ context.Context, _ peer.ID, a lease.Asked) (lease.Quoted, error) {
+	now := uint64(time.Now().UnixMilli())
+	terms := market.Terms{
+		Network: network, CPU: a.Request.CPU, Memory: a.Request.Memory, Disk: a.Request.Disk, Egress: "none", Executor: "wasm", Unit: "ms",
+		PrepayTicks: 1, KeepUntil: now + 3600_000, MaxOutput: 1 << 20, MaxLog: 1 << 20, PricePerHour: f.perHour(),
+	}
+	if f.script.device != nil && a.Request.GPU != nil {
+		terms.Devices = []market.Device{f.script.device.Device}
+	}
+	block, err := terms.Encode()
+	if err != nil {
+		return lease.Quoted{}, err
+	}
+	q := market.Quote{
+		RequestHash: market.BlockHash(a.Block), TermsHash: market.BlockHash(block), Provider: f.signer.Address(), Client: a.Config.Payer,
+		Channel: a.Channel, TickUnits: 1000, TickPrice: market.TickPrice(f.perHour(), 1000), MaxTicks: uint32((a.Request.MaxMillis + 999) / 1000),
+		MaxMillis: a.Request.MaxMillis, ExpiresAt: now + 30_000, StartBy: now + 60_000,
+	}
+	_, _ = rand.Read(q.Nonce[:])
+	sig, err := f.signer.Sign(f.chain.Digest(q.Hash()))
+	out := lease.Quoted{Quote: q, Block: q.Encode(), Signature: sig, Terms: terms, TermBlock: block, Config: a.Config, SignedAt: now}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.quotes[q.Hash()] = out
+	return out, err
+}
+
+var errLost = errors.New("this message is lost")
+
+func (f *fake) Accept(_ context.Context, client peer.ID, a lease.Accepted) (market.Signature, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.accepts++
+	if f.script.refuseAccept != "" {
+		return market.Signature{}, wire.Refuse(f.script.refuseAccept, "not today")
+	}
+	if f.accepts <= f.script.loseAccepts {
+		return market.Signature{}, context.Canceled // the dispatcher resets the stream
+	}
+	if f.void[a.Quote.Hash()] {
+		return market.Signature{}, wire.Refuse(wire.Void, "voided")
+	}
+	h := a.Lease.Hash()
+	if f.leases[h] == nil {
+		sig, err := f.signer.Sign(f.chain.Digest(h))
+		if err != nil {
+			return sig, err
+		}
+		f.leases[h] = &fakeLease{client: client, a: a, sig: sig, counter: map[uint32][]byte{}}
+		if a.Voucher != nil {
+			f.keepVoucher(&pb.Voucher{Voucher: a.Voucher.Encode(), Signature: a.VoucherSignature[:]})
+		}
+	}
+	if f.accepts <= f.script.loseAnswers {
+		return market.Signature{}, context.Canceled
+	}
+	return f.leases[h].sig, nil
+}
+
+// keepVoucher keeps the highest voucher and notes one that fell. mu is held.
+func (f *fake) keepVoucher(m *pb.Voucher) {
+	v, err := market.DecodeVoucher(m.GetVoucher())
+	if err != nil {
+		f.t.Errorf("voucher: %v", err)
+		return
+	}
+	f.fell = f.fell || v.Max.Less(f.highest)
+	if !v.Max.Less(f.highest) {
+		f.highest, f.voucher = v.Max, m
+	}
+}
+
+func (f *fake) LeaseStatus(_ context.Context, _ peer.ID, q market.Quote, _ market.Signature) (*pb.LeaseStatus, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.statuses++
+	for _, l := range f.leases {
+		if l.a.Quote.Hash() == q.Hash() {
+			return &pb.LeaseStatus{State: string(market.Agreed), Documents: l.documents()}, nil
+		}
+	}
+	f.void[q.Hash()] = true
+	return &pb.LeaseStatus{State: status.Void}, nil
+}
+
+func (l *fakeLease) documents() *pb.LeaseDocuments {
+	d := &pb.LeaseDocuments{
+		Quote: l.a.Block, QuoteSignature: l.a.Signature[:], Terms: l.a.TermBlock, Lease: l.a.LeaseBlock, ClientSignature: l.a.ClientSignature[:],
+		ProviderSignature: l.sig[:], Job: l.a.JobBlock,
+	}
+	if n := len(l.receipts); n > 0 {
+		last := l.receipts[n-1]
+		d.Receipt = &pb.Receipt{Receipt: last.GetReceipt(), ProviderSignature: last.GetProviderSignature(), Body: last.GetBody(), ClientSignature: l.counter[uint32(n)]}
+	}
+	return d
+}
+
+func (f *fake) ChannelStatus(_ context.Context, _ peer.ID, channel market.Hash, _ status.BootID, _ uint64) (*pb.ChannelStatus, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.script.unreconciled != nil {
+		return nil, f.script.unreconciled
+	}
+	st := &pb.ChannelStatus{BootId: f.boot[:], Voucher: f.voucher}
+	for _, l := range f.leases {
+		if l.a.Quote.Channel == channel {
+			st.Leases = append(st.Leases, l.documents())
+		}
+	}
+	return st, nil
+}
+
+func (f *fake) Sink(ctx context.Context, p peer.ID, h market.Hash, root cid.Cid) (protoblob.Sink, error) {
+	space, err := f.blobs.Space(p.String())
+	if err != nil {
+		return nil, err
+	}
+	r, err := blob.NewReceiver(ctx, space, root, blob.Limits{})
+	return fakeSink{r, f}, err
+}
+
+type fakeSink struct {
+	*blob.Receiver
+	f *fake
+}
+
+func (s fakeSink) Close() error {
+	defer s.f.wake()
+	return s.Receiver.Close()
+}
+
+func (f *fake) Source(ctx context.Context, _ peer.ID, _ market.Hash, root cid.Cid, skip int) (protoblob.Source, error) {
+	if f.script.withhold || root != f.root {
+		return nil, wire.Refuse(wire.Unknown, "no such blocks")
+	}
+	local, err := f.blobs.Space(blob.Local)
+	return func(yield func([]byte, error) bool) {
+		for b, err := range local.Walk(ctx, root, skip, blob.Limits{}) {
+			if !yield(b.Data, err) {
+				return
+			}
+		}
+	}, err
+}
+
+func (f *fake) wake() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.changed)
+	f.changed = make(chan struct{})
+}

@@ -1,0 +1,107 @@
+package client
+
+import (
+	"context"
+	"errors"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"souk/node/ledger"
+	"souk/protocol/lease"
+	"souk/protocol/market"
+	"souk/protocol/offer"
+	"souk/protocol/pb"
+	"souk/protocol/status"
+	"souk/protocol/wire"
+)
+
+// pageLeases is the most leases in one page of a channel's status; with a job
+// of 32 KiB each they stay under status.MaxPage.
+const pageLeases = 8
+
+var _ status.Holder = (*Engine)(nil)
+
+// LeaseStatus is refused: a client gave no quote.
+func (e *Engine) LeaseStatus(context.Context, peer.ID, market.Quote, market.Signature) (*pb.LeaseStatus, error) {
+	return nil, wire.Refuse(wire.Unknown, "this node gave no such quote")
+}
+
+// ChannelStatus answers the provider of a channel: the highest voucher, and
+// the leases with their newest countersigned receipts.
+func (e *Engine) ChannelStatus(ctx context.Context, asker peer.ID, channel market.Hash, _ status.BootID, cursor uint64) (*pb.ChannelStatus, error) {
+	out := &pb.ChannelStatus{BootId: e.cfg.Boot[:]}
+	if channel.IsZero() {
+		return out, nil // only whether this node is the one that the asker knows
+	}
+	err := e.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
+		ch, err := tx.Channel(ledger.Client, channel)
+		if errors.Is(err, ledger.ErrNotFound) {
+			return nil // nothing was ever signed on it here
+		}
+		if err != nil {
+			return err
+		}
+		if ch.Peer != asker.String() {
+			return wire.Refuse(wire.Unknown, "that channel isn't this peer's")
+		}
+		out.Voucher = voucherProto(ch)
+		n := uint64(0)
+		for h, err := range tx.ChannelLeases(ledger.Client, channel) {
+			if err != nil {
+				return err
+			}
+			if n++; n <= cursor {
+				continue
+			}
+			if n > cursor+pageLeases {
+				out.NextCursor = n - 1
+				return nil
+			}
+			d, err := documents(tx, h)
+			if err != nil {
+				return err
+			}
+			out.Leases = append(out.Leases, d)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func documents(tx *ledger.Tx, h market.Hash) (*pb.LeaseDocuments, error) {
+	l, err := tx.Lease(ledger.Client, h)
+	if err != nil {
+		return nil, err
+	}
+	d := &pb.LeaseDocuments{
+		Quote: l.Quote, QuoteSignature: l.QuoteSignature, Terms: l.Terms, Lease: l.Block,
+		ClientSignature: l.ClientSignature, ProviderSignature: l.ProviderSignature, Job: l.Job,
+	}
+	if l.Countersigned.Seq == 0 {
+		return d, nil
+	}
+	r, err := tx.Receipt(ledger.Client, h, l.Countersigned.Seq)
+	if err != nil {
+		return nil, err
+	}
+	d.Receipt = &pb.Receipt{Receipt: r.Block, ProviderSignature: r.ProviderSignature, ClientSignature: r.ClientSignature, Body: r.Body}
+	return d, nil
+}
+
+// SealedCache gives up to limit fresh offers of neighbours, as they were signed.
+func (e *Engine) SealedCache(limit int) [][]byte {
+	_, sealed := e.offers.Fresh(e.cfg.Clock.Now(), limit)
+	return sealed
+}
+
+// OfferCache is the cache itself, to share with the provider role.
+func (e *Engine) OfferCache() *offer.Cache { return e.offers }
+
+// PaysOn tells whether this node is the client of a channel with p.
+func (e *Engine) PaysOn(p peer.ID, channel market.Hash) bool {
+	parties, err := e.parties(p)
+	return err == nil && e.chain.ChannelID(lease.NewConfig(parties, e.cfg.Token, e.salt)) == channel
+}

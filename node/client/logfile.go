@@ -1,0 +1,97 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"souk/protocol/market"
+	"souk/protocol/wire"
+)
+
+// logSlack is what a log may be longer than leased, for the notice that it was cut.
+const logSlack = 4 << 10
+
+// logFile is the log of one execution; its size is the offset to go on from.
+type logFile struct {
+	f     *os.File
+	size  int64
+	dirty bool
+}
+
+func (e *Engine) logPath(lease market.Hash) string {
+	return filepath.Join(e.cfg.Dir, lease.Hex()+".log")
+}
+
+func (e *Engine) openLog(lease market.Hash) (*logFile, error) {
+	f, err := os.OpenFile(e.logPath(lease), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the log of lease %s: %w", lease, err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &logFile{f: f, size: info.Size()}, nil
+}
+
+// append adds what is new of data, which begins at offset, up to most bytes
+// in all. It returns how many bytes it added.
+func (l *logFile) append(offset uint64, data []byte, most int64) (int, error) {
+	have := uint64(l.size) //nolint:gosec // not negative
+	if offset > have {
+		return 0, wire.Malformed("the log goes on at %d, %d bytes are here", offset, have)
+	}
+	if known := have - offset; known >= uint64(len(data)) {
+		return 0, nil
+	} else {
+		data = data[known:]
+	}
+	if l.size+int64(len(data)) > most+logSlack {
+		return 0, wire.Malformed("the log is longer than the leased %d bytes", most)
+	}
+	n, err := l.f.Write(data)
+	l.size += int64(n)
+	l.dirty = true
+	return n, err
+}
+
+// sync makes what was appended durable.
+func (l *logFile) sync() error {
+	if !l.dirty {
+		return nil
+	}
+	l.dirty = false
+	return l.f.Sync()
+}
+
+func (l *logFile) close() error { return errors.Join(l.sync(), l.f.Close()) }
+
+// logSize is how long an execution's log is here; 0 where there is none.
+func (e *Engine) logSize(lease market.Hash) (int64, error) {
+	info, err := os.Stat(e.logPath(lease))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// readLog gives up to most bytes of an execution's log from offset.
+func (e *Engine) readLog(lease market.Hash, offset, most int64) ([]byte, error) {
+	f, err := os.Open(e.logPath(lease))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // read only: closing can lose nothing
+	data, err := io.ReadAll(io.NewSectionReader(f, offset, most))
+	return data, err
+}

@@ -1,0 +1,81 @@
+package client
+
+import (
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"souk/node/device"
+	"souk/protocol/market"
+)
+
+// WASM is the executor that jobs need.
+const WASM = "wasm"
+
+// Need is what providers are looked for.
+type Need struct {
+	Executor       string // empty: WASM
+	CPU            int    // cores; 0 is 1
+	Memory         int64  // bytes
+	Disk           int64  // bytes
+	GPU            *market.GPUNeed
+	AllowSimulated bool
+	Region         string         // empty: any
+	Time           time.Duration  // longest running time; 0 is an hour
+	Price          *market.Amount // limit per hour; nil: none
+	Total          *market.Amount // limit in all; nil: none
+	InputBytes     int64
+
+	avoid map[peer.ID]bool // failed this job already
+}
+
+const (
+	defaultNeedTime = time.Hour
+	mib             = 1 << 20
+)
+
+func (n Need) withDefaults() Need {
+	if n.Executor == "" {
+		n.Executor = WASM
+	}
+	if n.Region == "" {
+		n.Region = anyRegion
+	}
+	if n.Time <= 0 {
+		n.Time = defaultNeedTime
+	}
+	n.CPU = max(n.CPU, 1)
+	if n.Memory <= 0 {
+		n.Memory = mib
+	}
+	if n.Disk <= 0 {
+		n.Disk = mib
+	}
+	return n
+}
+
+// devices is the need of GPUs as node/device matches it.
+func (n Need) devices() (device.Need, error) {
+	if n.GPU == nil {
+		return device.Need{}, nil
+	}
+	d, err := device.ParseNeed(n.GPU.Name)
+	if err != nil {
+		return device.Need{}, err
+	}
+	d.Count, d.VRAM, d.AllowSimulated = max(n.GPU.Count, 1), n.GPU.VRAM, n.AllowSimulated
+	return d, nil
+}
+
+// request is the document that a provider is asked with, for at most t of running.
+func (n Need) request(network string, t time.Duration) market.Request {
+	r := market.Request{
+		Network: network, Executor: n.Executor, CPU: n.CPU, Memory: n.Memory, Disk: n.Disk, GPU: n.GPU,
+		AllowSimulated: n.AllowSimulated, MaxMillis: uint64(t.Milliseconds()), //nolint:gosec // above 0
+		InputBytes: n.InputBytes, PriceLimit: n.Price,
+	}
+	if n.Region != anyRegion {
+		r.Region = n.Region
+	}
+	return r
+}

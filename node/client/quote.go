@@ -1,0 +1,162 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"souk/node/device"
+	"souk/node/ledger"
+	"souk/protocol/lease"
+	"souk/protocol/market"
+	"souk/protocol/offer"
+	"souk/protocol/wire"
+)
+
+const (
+	quoteAtOnce = 4 // of the best, in parallel
+	quoteRounds = 3 // of that many, while nobody has quoted
+	// maxPrepay is the most ticks that are paid ahead; DESIGN §6's default.
+	maxPrepay  = 1
+	maxPrepare = 2 * time.Hour // from the quote's end to startBy
+	maxSkew    = 5 * time.Minute
+)
+
+// consider looks for providers and asks the best for quotes. The candidates
+// come ranked.
+func (e *Engine) consider(ctx context.Context, n Need) ([]*candidate, error) {
+	cs, err := e.candidates(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	e.quoteBest(ctx, cs, n)
+	rank(cs)
+	return cs, ctx.Err()
+}
+
+// candidates are all offers that could be had, judged and ranked.
+func (e *Engine) candidates(ctx context.Context, n Need) ([]*candidate, error) {
+	offers, err := e.find(ctx, n, func(o offer.Offer) bool { return e.judge(o, ledger.Peer{}, n).fits() })
+	if err != nil {
+		return nil, err
+	}
+	cs := make([]*candidate, 0, len(offers))
+	err = e.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
+		for _, o := range offers {
+			known, err := tx.Peer(o.Peer.String())
+			if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+				return err
+			}
+			cs = append(cs, e.judge(o, known, n))
+		}
+		return nil
+	})
+	rank(cs)
+	return cs, err
+}
+
+// quoteBest asks the best that fit for quotes, the next ones while none gave one.
+func (e *Engine) quoteBest(ctx context.Context, cs []*candidate, n Need) {
+	var fit []*candidate
+	for _, c := range cs {
+		if c.fits() {
+			fit = append(fit, c)
+		}
+	}
+	for range quoteRounds {
+		batch := fit[:min(quoteAtOnce, len(fit))]
+		fit = fit[len(batch):]
+		var wg sync.WaitGroup
+		for _, c := range batch {
+			wg.Go(func() { e.askQuote(ctx, c, n) })
+		}
+		wg.Wait()
+		if len(fit) == 0 || slices.ContainsFunc(batch, (*candidate).fits) {
+			break
+		}
+	}
+}
+
+// askQuote asks one candidate, which afterwards has a quote or doesn't fit.
+func (e *Engine) askQuote(ctx context.Context, c *candidate, n Need) {
+	asked := e.cfg.Clock.Mono()
+	q, err := e.ask(ctx, c, n)
+	var r *wire.Refusal
+	switch {
+	case errors.As(err, &r):
+		c.out(missRefused, r.Code, "%s", r.Error())
+	case errors.Is(err, lease.ErrDishonest):
+		c.out(missOther, Cheated, "%v", err)
+	case err != nil:
+		e.cfg.Log.Debug("no quote", "peer", c.offer.Peer, "err", err)
+		c.out(missRefused, NoProvider, "it can't be reached")
+	default:
+		c.quoted = &q
+		c.expires = asked + time.Duration(q.Quote.ExpiresAt-q.SignedAt)*time.Millisecond //nolint:gosec // checked by checkQuote
+	}
+}
+
+func (e *Engine) ask(ctx context.Context, c *candidate, n Need) (lease.Quoted, error) {
+	parties, err := e.parties(c.offer.Peer)
+	if err != nil {
+		return lease.Quoted{}, err
+	}
+	block, err := n.request(e.cfg.Network, c.time).Encode()
+	if err != nil {
+		return lease.Quoted{}, err
+	}
+	c.request = block
+	cfg := lease.NewConfig(parties, e.cfg.Token, e.salt)
+	q, err := lease.Ask(ctx, e.cfg.Host, c.offer.Peer, parties, block, cfg, e.nowMillis())
+	if err != nil {
+		return lease.Quoted{}, err
+	}
+	return q, e.checkQuote(q, c, n)
+}
+
+// checkQuote sees that a quote is what was asked for. What it refuses is the
+// provider's to put right, or tells of a clock that is wrong.
+func (e *Engine) checkQuote(q lease.Quoted, c *candidate, n Need) error {
+	skew := time.Duration(int64(e.nowMillis()-q.SignedAt)) * time.Millisecond //nolint:gosec // wraps as it should
+	quote, t := q.Quote, q.Terms
+	switch {
+	case skew.Abs() > maxSkew:
+		return wire.Refuse(wire.ClockSkew, "its clock and this node's are %s apart; %s is allowed: set the one that is wrong", skew.Abs().Round(time.Second), maxSkew)
+	case quote.ExpiresAt <= q.SignedAt || quote.ExpiresAt-q.SignedAt > uint64(offer.Validity.Milliseconds()):
+		return wire.Refuse(wire.BadRequest, "its quote is good for no time, or for more than %s", offer.Validity)
+	case quote.StartBy-quote.ExpiresAt > uint64(maxPrepare.Milliseconds()):
+		return wire.Refuse(wire.OverLimit, "it wants more than %s to prepare", maxPrepare)
+	case quote.Unit != market.UnitMillis:
+		return wire.Refuse(wire.NoMatch, "its quote counts something else than time")
+	case n.Price != nil && n.Price.Less(quote.PricePerHour()):
+		return wire.Refuse(wire.OverPrice, "it asks %s/h, your limit is %s/h", usd(quote.PricePerHour()), usd(*n.Price))
+	case n.Total != nil && n.Total.Less(quote.Ceiling()):
+		return wire.Refuse(OverTotal, "its quote could cost %s, limits.total leaves %s", usd(quote.Ceiling()), usd(*n.Total))
+	case quote.MaxMillis < uint64(c.time.Milliseconds()): //nolint:gosec // above 0
+		return wire.Refuse(wire.OverLimit, "it leases for %d ms, %d were asked for", quote.MaxMillis, c.time.Milliseconds())
+	case t.PrepayTicks > maxPrepay:
+		return wire.Refuse(wire.Credit, "it wants %d ticks paid ahead, this node pays %d", t.PrepayTicks, maxPrepay)
+	case t.CPU < n.CPU || t.Memory < n.Memory || t.Disk < n.Disk || t.Executor != n.Executor || t.Network != e.cfg.Network:
+		return wire.Refuse(wire.NoMatch, "its terms are less than was asked for")
+	}
+	return checkDevices(t, n)
+}
+
+// checkDevices sees that the terms have the GPUs that are needed, real ones
+// unless simulated ones will do.
+func checkDevices(t market.Terms, n Need) error {
+	need, err := n.devices()
+	if err != nil || need.Count == 0 {
+		return err
+	}
+	for _, d := range t.Devices {
+		has := device.Device{Model: d.Model, Slug: d.Slug, VRAM: d.VRAM, Kind: device.Kind(d.Evidence)}
+		if d.Count >= need.Count && need.Match(has) {
+			return nil
+		}
+	}
+	return wire.Refuse(wire.NoMatch, "its terms lease no %s", fmt.Sprint(need))
+}

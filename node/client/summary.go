@@ -1,0 +1,96 @@
+package client
+
+import (
+	"fmt"
+
+	"souk/protocol/market"
+	"souk/protocol/wire"
+)
+
+// summarize says in one sentence how the search went, and names the nearest
+// miss where nobody can be leased. The candidates are ranked.
+func summarize(network string, cs []*candidate, n Need) (code wire.Code, sentence string) {
+	if len(cs) == 0 {
+		return NoProvider, fmt.Sprintf("no provider of the network %s answered; is one running, and is a bootstrap or local peer reachable?", network)
+	}
+	nearest := cs[0].miss
+	var same []*candidate
+	for _, c := range cs {
+		if c.miss == nearest {
+			same = append(same, c)
+		}
+	}
+	count := countOf(len(same))
+	switch nearest {
+	case noMiss:
+		return "", fmt.Sprintf("%s of %d can be leased", count, len(cs))
+	case missRefused:
+		return refusedCode(same), fmt.Sprintf("%s fit, but none gave a quote: %s", count, same[0].whyNot)
+	case missBusy:
+		return wire.Busy, fmt.Sprintf("%s %s, none free now: %s", count, haveIt(len(same), n), same[0].whyNot)
+	case missPrice:
+		return wire.OverPrice, fmt.Sprintf("%s %s, the cheapest asks %s/h, your limit is %s/h",
+			count, haveIt(len(same), n), usd(cheapest(same).price), usd(*n.Price))
+	case missTotal:
+		c := cheapest(same)
+		return OverTotal, fmt.Sprintf("%s %s, but one tick costs at least %s and limits.total leaves %s; %s would pay for the whole %s",
+			count, haveIt(len(same), n), usd(c.tick), usd(*n.Total), usd(c.tick.Times(ticksIn(c.time, c.offer.Tick))), c.time)
+	case missSim:
+		return NoProvider, fmt.Sprintf("%s %s only simulated; --allow-simulated takes those, for tests", count, haveIt(len(same), n))
+	default:
+		return NoProvider, fmt.Sprintf("%s answered and none fits; the nearest: %s", countOf(len(cs)), same[0].whyNot)
+	}
+}
+
+// refusedCode is the refusals' own code if they agree on one.
+func refusedCode(cs []*candidate) wire.Code {
+	for _, c := range cs[1:] {
+		if c.code != cs[0].code {
+			return NoProvider
+		}
+	}
+	return cs[0].code
+}
+
+func cheapest(cs []*candidate) *candidate {
+	best := cs[0]
+	for _, c := range cs[1:] {
+		if c.price.Less(best.price) {
+			best = c
+		}
+	}
+	return best
+}
+
+func countOf(n int) string {
+	if n == 1 {
+		return "1 provider"
+	}
+	return fmt.Sprintf("%d providers", n)
+}
+
+func haveIt(n int, need Need) string {
+	verb := "have"
+	if n == 1 {
+		verb = "has"
+	}
+	if need.GPU != nil {
+		return verb + " the GPU"
+	}
+	return verb + " what you need"
+}
+
+// worstCost is the most that the candidates could cost over all executions.
+func worstCost(cs []*candidate, executions int, total *market.Amount) market.Amount {
+	var most market.Amount
+	for _, c := range cs {
+		if c.fits() && c.quoted != nil {
+			most = market.MaxAmount(most, c.quoted.Quote.Ceiling())
+		}
+	}
+	most = most.Times(uint64(max(executions, 1))) //nolint:gosec // at least 1
+	if total != nil {
+		most = market.MinAmount(most, *total)
+	}
+	return most
+}

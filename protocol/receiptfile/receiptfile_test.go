@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -173,22 +174,94 @@ func TestHostileFilesAreRefused(t *testing.T) {
 	}
 }
 
+// remade is a good file whose manifest was changed, with one more block.
+func remade(t *testing.T, extra string, change func(manifest string) string) io.Reader {
+	good, err := carv2.NewBlockReader(bytes.NewReader(file(t, markettest.Bundle(markettest.Plan{}))))
+	require.NoError(t, err)
+	first, err := good.Next()
+	require.NoError(t, err)
+	text := change(string(first.RawData()))
+	require.NotEqual(t, string(first.RawData()), text)
+	prefix := cid.Prefix{Version: 1, Codec: cid.DagJSON, MhType: 0x12, MhLength: 32}
+	root, err := prefix.Sum([]byte(text))
+	require.NoError(t, err)
+	var out bytes.Buffer
+	w, err := storage.NewWritable(struct{ io.Writer }{&out}, []cid.Cid{root}, carv2.WriteAsCarV1(true), carv2.UseWholeCIDs(true))
+	require.NoError(t, err)
+	require.NoError(t, w.Put(t.Context(), root.KeyString(), []byte(text)))
+	c, err := prefix.Sum([]byte(extra))
+	require.NoError(t, err)
+	require.NoError(t, w.Put(t.Context(), c.KeyString(), []byte(extra)))
+	for {
+		b, err := good.Next()
+		if errors.Is(err, io.EOF) {
+			return &out
+		}
+		require.NoError(t, err)
+		require.NoError(t, w.Put(t.Context(), b.Cid().KeyString(), b.RawData()))
+	}
+}
+
+// receiptLinks is the list of pages in a manifest.
+var receiptLinks = regexp.MustCompile(`"receipts":\[(\{"/":"[a-z0-9]+"\})\]`)
+
+func repeated(n int) func(string) string {
+	return func(m string) string {
+		link := receiptLinks.FindStringSubmatch(m)[1]
+		return receiptLinks.ReplaceAllLiteralString(m, `"receipts":[`+strings.TrimSuffix(strings.Repeat(link+",", n), ",")+`]`)
+	}
+}
+
+func TestManifestsAreRefusedThatAskForTooMuch(t *testing.T) {
+	empty := `{"receipts":[]}`
+	c := market.BlockHash([]byte(empty)).JSONCID().String()
+	links := func(to string) func(string) string {
+		return func(m string) string { return receiptLinks.ReplaceAllLiteralString(m, `"receipts":[{"/":"`+to+`"}]`) }
+	}
+	for name, v := range map[string]struct {
+		change func(string) string
+		want   error
+	}{
+		"another version": {func(m string) string { return strings.Replace(m, `"version":1`, `"version":2`, 1) }, receiptfile.ErrFormat},
+		"an empty page":   {links(c), receiptfile.ErrFormat},
+		"no such page":    {links(market.Hash{1}.JSONCID().String()), receiptfile.ErrFormat},
+		"a wrong kind":    {links(market.Hash{1}.CID().String()), receiptfile.ErrFormat},
+		"too many pages":  {repeated(receiptfile.MaxReceipts/1000 + 1), receiptfile.ErrTooLarge},
+	} {
+		_, err := receiptfile.Read(remade(t, empty, v.change))
+		require.ErrorIs(t, err, v.want, name)
+	}
+	b, err := receiptfile.Read(remade(t, empty, repeated(2)))
+	require.NoError(t, err)
+	require.Len(t, b.Receipts, 6)
+	_, err = receiptfile.Read(remade(t, empty, func(m string) string { return strings.TrimSuffix(m, "}") + `,"x-note":"hi"}` }))
+	require.NoError(t, err, "keys of others are let through")
+}
+
 // section is one block as it stands in a CAR.
 func section(t *testing.T, block string) []byte {
 	return car(t, block, block)[len(car(t, block)):]
+}
+
+func TestSmallBlocksAreCounted(t *testing.T) {
+	small := &repeat{b: section(t, `{}`)}
+	_, err := receiptfile.Read(io.MultiReader(bytes.NewReader(car(t, `{}`)), small))
+	require.ErrorIs(t, err, receiptfile.ErrTooLarge)
+	require.Less(t, small.total, receiptfile.MaxFileBytes/2, "their number stops it, long before their bytes")
 }
 
 // endless repeats b for ever.
 func endless(b []byte) io.Reader { return &repeat{b: b} }
 
 type repeat struct {
-	b  []byte
-	at int
+	b         []byte
+	at, total int
 }
 
 func (r *repeat) Read(p []byte) (int, error) {
 	n := copy(p, r.b[r.at:])
 	r.at = (r.at + n) % len(r.b)
+	r.total += n
 	return n, nil
 }
 

@@ -81,7 +81,6 @@ func newRaw(t *testing.T) (*rawStream, net.Conn) {
 }
 
 func (s *rawStream) Read(p []byte) (int, error)         { return s.pipe.Read(p) }
-func (s *rawStream) Write(p []byte) (int, error)        { return s.pipe.Write(p) }
 func (s *rawStream) Close() error                       { return s.pipe.Close() }
 func (s *rawStream) SetWriteDeadline(d time.Time) error { return s.pipe.SetWriteDeadline(d) }
 func (s *rawStream) Conn() network.Conn                 { return s.conn }
@@ -93,6 +92,16 @@ func (s *rawStream) SetReadDeadline(d time.Time) error {
 		return err
 	}
 	return nil
+}
+
+// Write writes in two parts, as a stream may that has to wait for its peer.
+func (s *rawStream) Write(p []byte) (int, error) {
+	n, err := s.pipe.Write(p[:len(p)/2])
+	if err != nil {
+		return n, err
+	}
+	m, err := s.pipe.Write(p[len(p)/2:])
+	return n + m, err
 }
 
 func (s *rawStream) Reset() error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"souk/node/client"
 	"souk/node/jobfile"
 	"souk/protocol/wire"
 )
@@ -89,6 +88,3 @@ type line struct {
 	Error *refusal        `json:"error,omitempty"`
 	End   bool            `json:"end,omitempty"`
 }
-
-// Event is client.Event, which travels unchanged.
-type Event = client.Event

@@ -3,90 +3,20 @@ package control
 import (
 	"time"
 
+	"souk/node/client"
+	"souk/node/client"
 	"souk/protocol/market"
 )
 
-// Need is what `offers` asks for. Zero fields ask for nothing.
-type Need struct {
-	Executor       string          `json:"executor,omitempty"`
-	GPU            *market.GPUNeed `json:"gpu,omitempty"`
-	AllowSimulated bool            `json:"allowSimulated,omitempty"`
-	Region         string          `json:"region,omitempty"`
-	Price          *market.Amount  `json:"price,omitempty"` // per hour
-}
-
-// Status is how a node stands.
-type Status struct {
-	PID       int       `json:"pid"`
-	Version   string    `json:"version"`
-	Since     time.Time `json:"since"`
-	DataDir   string    `json:"dataDir"`
-	Network   string    `json:"network"`
-	Peer      string    `json:"peer"`
-	Address   string    `json:"address"` // signs this node's documents
-	Addrs     []string  `json:"addrs"`
-	Reach     string    `json:"reach"`               // one sentence: whether others can reach this node, and what to do
-	Peers     int       `json:"peers"`               // connected
-	Bootstrap []string  `json:"bootstrap,omitempty"` // one sentence for each that can't be reached
-	Jobs      int       `json:"jobs"`                // that aren't closed
-	Leases    int       `json:"leases"`              // live, as a provider
-	Providing *Supply   `json:"providing,omitempty"` // nil: makes no offers
-}
-
-// Supply is what a provider offers.
-type Supply struct {
-	Devices      string        `json:"devices"` // for people: "2x RTX 4090 24GiB (simulated)", "CPU only"
-	CPU          int           `json:"cpu"`
-	Memory       int64         `json:"memory"`
-	Disk         int64         `json:"disk"`
-	Executors    []string      `json:"executors"`
-	Speed        uint64        `json:"speed"`
-	Region       string        `json:"region"`
-	PricePerHour market.Amount `json:"pricePerHour"`
-	Tick         time.Duration `json:"tick"` // ns
-}
-
-// Check is one thing that the doctor looked at.
-type Check struct {
-	Name string `json:"name"` // "clock", "key", "sandbox", …
-	OK   bool   `json:"ok"`
-	Text string `json:"text"`          // what was found, one sentence
-	Fix  string `json:"fix,omitempty"` // what to do about it
-}
-
-// JobInfo is a job for listings.
-type JobInfo struct {
-	ID         string          `json:"id"`
-	Name       string          `json:"name"`
-	State      string          `json:"state"` // placed, active or done
-	Created    time.Time       `json:"created"`
-	Ended      time.Time       `json:"ended,omitzero"`
-	Total      market.Amount   `json:"total"` // the limit
-	Spent      market.Amount   `json:"spent"`
-	Exit       *int            `json:"exit,omitempty"` // nil until done
-	Source     string          `json:"exit_source,omitempty"`
-	Code       string          `json:"code,omitempty"`
-	Text       string          `json:"text,omitempty"`
-	Outputs    string          `json:"outputs,omitempty"` // CID
-	Cancel     bool            `json:"cancel,omitempty"`
-	Executions []ExecutionInfo `json:"executions"`
-}
+// What the client role says travels as it is.
+type (
+	// Need is what providers are looked for.
+	Need = client.Need
+	// JobInfo is a job for listings.
+type JobInfo = client.JobInfo
 
 // ExecutionInfo is one attempt at a job.
-type ExecutionInfo struct {
-	Attempt       int           `json:"attempt"`
-	Lease         string        `json:"lease"`
-	Peer          string        `json:"peer"`
-	State         string        `json:"state"`
-	Outcome       string        `json:"outcome"`
-	PricePerHour  market.Amount `json:"pricePerHour"`
-	Units         uint64        `json:"units"` // ms of running, as countersigned
-	Charged       market.Amount `json:"charged"`
-	Countersigned market.Amount `json:"countersigned"`
-	Vouchered     market.Amount `json:"vouchered"` // what its provider can keep at most
-	LogBytes      int64         `json:"logBytes"`
-	Text          string        `json:"text,omitempty"`
-}
+type ExecutionInfo = client.ExecutionInfo
 
 // ReceiptInfo is the newest receipt of a lease.
 type ReceiptInfo struct {

@@ -17,6 +17,7 @@ import (
 const (
 	crashImages = 300
 	storySteps  = 12
+	shortStory  = 6        // for disks that fail, one for each of their changes
 	bigStory    = 12 << 10 // bytes of padding, enough to rotate the log and flush twice
 )
 
@@ -90,8 +91,9 @@ func TestEachFailedWriteBreaksTheLedgerAndLosesNothing(t *testing.T) {
 	never, changes := failing(-1, false)
 	l, err := ledger.Open("ledger", ledger.Options{FS: errorfs.Wrap(vfs.NewMem(), never)})
 	require.NoError(t, err)
-	(&story{padding: bigStory}).tell(l, storySteps)
+	(&story{padding: 2 * bigStory}).tell(l, shortStory)
 	require.NoError(t, l.Close())
+	t.Logf("%d changes", changes.Load())
 	for n := int64(1); n <= changes.Load(); n++ {
 		failOnce(t, n, false)
 		if n%4 == 0 {
@@ -107,13 +109,13 @@ func failOnce(t *testing.T, n int64, lasts bool) {
 	t.Helper()
 	disk := vfs.NewCrashableMem()
 	inject, _ := failing(n, lasts)
-	s := &story{padding: bigStory}
+	s := &story{padding: 2 * bigStory}
 	l, err := ledger.Open("ledger", ledger.Options{FS: errorfs.Wrap(disk, inject)})
 	if err != nil {
 		require.ErrorIs(t, err, syscall.ENOSPC)
 		require.NotErrorIs(t, err, ledger.ErrCorrupt)
 	} else {
-		s.tell(l, storySteps)
+		s.tell(l, shortStory)
 		if err := l.Healthy(); err != nil {
 			require.ErrorIs(t, err, ledger.ErrBroken)
 			require.ErrorIs(t, err, syscall.ENOSPC)

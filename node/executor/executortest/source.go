@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -27,7 +29,12 @@ func (s *Source) File(t testing.TB, content []byte) cid.Cid {
 
 // Folder adds a folder of files by their paths.
 func (s *Source) Folder(t testing.TB, files map[string][]byte) cid.Cid {
-	sum, err := multihash.Sum(fmt.Append(nil, files), multihash.SHA2_256, -1)
+	var all []byte
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		all = fmt.Appendf(all, "%q %d ", name, len(files[name]))
+		all = append(all, files[name]...)
+	}
+	sum, err := multihash.Sum(all, multihash.SHA2_256, -1)
 	require.NoError(t, err)
 	c := cid.NewCidV1(cid.Raw, sum)
 	s.mu.Lock()

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-
 	"souk/node/executor"
 	"souk/node/executor/wasm/control"
 )

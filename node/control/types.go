@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"souk/node/client"
-	"souk/node/client"
 	"souk/protocol/market"
 )
 
@@ -13,10 +12,49 @@ type (
 	// Need is what providers are looked for.
 	Need = client.Need
 	// JobInfo is a job for listings.
-type JobInfo = client.JobInfo
+	JobInfo = client.JobInfo
+	// ExecutionInfo is one attempt at a job.
+	ExecutionInfo = client.ExecutionInfo
+)
 
-// ExecutionInfo is one attempt at a job.
-type ExecutionInfo = client.ExecutionInfo
+// Status is how a node stands.
+type Status struct {
+	PID       int       `json:"pid"`
+	Version   string    `json:"version"`
+	Since     time.Time `json:"since"`
+	DataDir   string    `json:"dataDir"`
+	Network   string    `json:"network"`
+	Peer      string    `json:"peer"`
+	Address   string    `json:"address"` // signs this node's documents
+	Addrs     []string  `json:"addrs"`
+	Reach     string    `json:"reach"`               // one sentence: whether others can reach this node, and what to do
+	Peers     int       `json:"peers"`               // connected
+	Bootstrap []string  `json:"bootstrap,omitempty"` // one sentence for each that can't be reached
+	Jobs      int       `json:"jobs"`                // that aren't closed
+	Leases    int       `json:"leases"`              // live, as a provider
+	Providing *Supply   `json:"providing,omitempty"` // nil: makes no offers
+}
+
+// Supply is what a provider offers.
+type Supply struct {
+	Devices      string        `json:"devices"` // for people: "2x RTX 4090 24GiB (simulated)", "CPU only"
+	CPU          int           `json:"cpu"`
+	Memory       int64         `json:"memory"`
+	Disk         int64         `json:"disk"`
+	Executors    []string      `json:"executors"`
+	Speed        uint64        `json:"speed"`
+	Region       string        `json:"region"`
+	PricePerHour market.Amount `json:"pricePerHour"`
+	Tick         time.Duration `json:"tick"` // ns
+}
+
+// Check is one thing that the doctor looked at.
+type Check struct {
+	Name string `json:"name"` // "clock", "key", "sandbox", …
+	OK   bool   `json:"ok"`
+	Text string `json:"text"`          // what was found, one sentence
+	Fix  string `json:"fix,omitempty"` // what to do about it
+}
 
 // ReceiptInfo is the newest receipt of a lease.
 type ReceiptInfo struct {

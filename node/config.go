@@ -1,0 +1,69 @@
+package node
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+
+	"souk/node/client"
+	"souk/node/provider"
+	"souk/protocol/market"
+)
+
+// Config says what a node is. Dir, Key, Network and Version are required.
+type Config struct {
+	Dir     string // the data directory; this process holds it from New to Close
+	Key     crypto.PrivKey
+	Network string
+	Version string
+
+	Listen         []string // multiaddrs; empty: any free port
+	Bootstrap      []string // multiaddrs with /p2p/ID, or /dnsaddr/NAME
+	Loopback       bool     // a testnet: nothing leaves this machine
+	LocalDiscovery bool     // mDNS
+	AdvertiseEvery time.Duration
+	Region         string // eu, na, ap, sa, me, af; empty says none
+
+	Client  client.Times
+	Caps    client.Caps
+	Provide *Provide // nil: this node makes no offers
+
+	Log *slog.Logger
+}
+
+// Provide says what a node leases out, and for how much. Zero figures of the
+// machine stand for what it has.
+type Provide struct {
+	Price       market.Amount // per hour
+	Tick        time.Duration
+	MaxTime     time.Duration // longest running time of a lease
+	CPU         int
+	Memory      int64
+	Disk        int64
+	Slots       int // executions at one time
+	SimulateGPU []string
+	Prepay      uint32 // ticks
+	Caps        provider.Caps
+	Spares      int    // sandboxes started ahead of need
+	SandboxPath string // empty: beside this program, else in $PATH
+}
+
+// Defaults of what a provider leases out.
+const (
+	DefaultTick    = time.Minute
+	DefaultMaxTime = 24 * time.Hour
+	DefaultSpares  = 2
+)
+
+func (p *Provide) setDefaults() {
+	if p.Tick == 0 {
+		p.Tick = DefaultTick
+	}
+	if p.MaxTime == 0 {
+		p.MaxTime = DefaultMaxTime
+	}
+	if p.Spares == 0 {
+		p.Spares = DefaultSpares
+	}
+}

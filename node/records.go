@@ -1,0 +1,172 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"souk/node/control"
+	"souk/node/ledger"
+	"souk/node/provider"
+	"souk/protocol/market"
+	"souk/protocol/wire"
+)
+
+func pid() int { return os.Getpid() }
+
+// address is the address that signs the node's documents.
+func (n *Node) address() string {
+	a, err := market.AddressOf(n.ID())
+	if err != nil {
+		return ""
+	}
+	return a.String()
+}
+
+// Leases are the provider's, newest first.
+func (b *backend) Leases(ctx context.Context) (all []control.LeaseInfo, err error) {
+	err = b.n.ledger.View(ctx, func(tx *ledger.Tx) error {
+		for l, err := range tx.Leases(ledger.Provider) {
+			if err != nil {
+				return err
+			}
+			all = append(all, control.LeaseInfo{
+				Lease: l.Hash.Hex(), Peer: l.Peer, State: string(l.State), Outcome: l.Outcome.String(), Charged: l.Newest.Charged,
+				Paid: l.Countersigned.Charged, Created: timeAt(l.Created),
+			})
+		}
+		return nil
+	})
+	return all, err
+}
+
+// LeaseEvents tells what happens to the provider's leases from now on.
+func (b *backend) LeaseEvents(ctx context.Context) (<-chan control.LeaseEvent, error) {
+	if b.n.supply == nil {
+		return nil, noOffers()
+	}
+	return b.n.supply.feed.listen(ctx), nil
+}
+
+func leaseEvent(e provider.Event) control.LeaseEvent {
+	return control.LeaseEvent{At: e.At, Kind: string(e.Kind), Peer: e.Peer, Lease: e.Lease, Outcome: e.Outcome, Charged: e.Charged, Text: e.Text}
+}
+
+// Receipts lists the newest receipt of each lease, of both roles.
+func (b *backend) Receipts(ctx context.Context) (all []control.ReceiptInfo, err error) {
+	err = b.n.ledger.View(ctx, func(tx *ledger.Tx) error {
+		for _, role := range []ledger.Role{ledger.Client, ledger.Provider} {
+			for l, err := range tx.Leases(role) {
+				if err != nil {
+					return err
+				}
+				if l.Newest.Seq > 0 {
+					all = append(all, receiptInfo(l))
+				}
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+func receiptInfo(l ledger.Lease) control.ReceiptInfo {
+	at := l.Ended
+	if at == 0 {
+		at = l.Created
+	}
+	return control.ReceiptInfo{
+		Lease: l.Hash.Hex(), Role: string(l.Role), Peer: l.Peer, Job: l.JobID, Seq: l.Newest.Seq, Units: l.Newest.Units,
+		Charged: l.Newest.Charged, Countersigned: l.Countersigned.Charged, Outcome: l.Outcome.String(), At: timeAt(at),
+	}
+}
+
+func timeAt(ms uint64) time.Time { return time.UnixMilli(int64(min(ms, 1<<62))) } //nolint:gosec // capped
+
+// Bundle is everything about one lease, found by a unique prefix of its hash.
+func (b *backend) Bundle(ctx context.Context, prefix string) (bundle market.Bundle, err error) {
+	err = b.n.ledger.View(ctx, func(tx *ledger.Tx) error {
+		l, err := findLease(tx, strings.TrimPrefix(prefix, "0x"))
+		if err != nil {
+			return err
+		}
+		bundle, err = bundleOf(tx, l, b.n.cfg.Network)
+		return err
+	})
+	return bundle, err
+}
+
+// findLease looks in both roles. A node that leased from itself has one lease
+// twice; the client's record is then the one with all signatures.
+func findLease(tx *ledger.Tx, prefix string) (found ledger.Lease, err error) {
+	var matches int
+	for _, role := range []ledger.Role{ledger.Client, ledger.Provider} {
+		for l, err := range tx.Leases(role) {
+			if err != nil {
+				return found, err
+			}
+			if strings.HasPrefix(l.Hash.Hex(), prefix) && l.Hash != found.Hash {
+				found = l
+				matches++
+			}
+		}
+	}
+	switch {
+	case prefix == "" || matches == 0:
+		return found, wire.Refuse(wire.Unknown, "no lease here begins with %q", prefix).Near("`souk receipts list` shows them")
+	case matches > 1:
+		return found, wire.Refuse(wire.BadRequest, "%d leases here begin with %q", matches, prefix).Near("write more of its digits")
+	}
+	return found, nil
+}
+
+func bundleOf(tx *ledger.Tx, l ledger.Lease, network string) (market.Bundle, error) {
+	ch, err := tx.Channel(l.Role, l.Channel)
+	if err != nil {
+		return market.Bundle{}, err
+	}
+	b := market.Bundle{
+		Network: network, Chain: l.Chain, Request: l.Request, Terms: l.Terms, Job: l.Job, Quote: l.Quote, Lease: l.Block, ChannelConfig: ch.Config,
+	}
+	var errs [3]error
+	b.QuoteSignature, errs[0] = signature(l.QuoteSignature)
+	b.ClientSignature, errs[1] = signature(l.ClientSignature)
+	b.ProviderSignature, errs[2] = signature(l.ProviderSignature)
+	if err := errors.Join(errs[:]...); err != nil {
+		return market.Bundle{}, err
+	}
+	for r, err := range tx.Receipts(l.Role, l.Hash) {
+		if err != nil {
+			return market.Bundle{}, err
+		}
+		s := market.SignedReceipt{Block: r.Block, Body: r.Body}
+		var err1, err2 error
+		s.Provider, err1 = signature(r.ProviderSignature)
+		s.Client, err2 = signature(r.ClientSignature)
+		if err := errors.Join(err1, err2); err != nil {
+			return market.Bundle{}, err
+		}
+		b.Receipts = append(b.Receipts, s)
+	}
+	for v, err := range tx.Vouchers(l.Role, l.Channel) {
+		if err != nil {
+			return market.Bundle{}, err
+		}
+		sig, err := signature(v.Signature)
+		if err != nil {
+			return market.Bundle{}, err
+		}
+		b.Vouchers = append(b.Vouchers, market.SignedVoucher{Block: v.Block, Signature: sig})
+	}
+	return b, nil
+}
+
+// signature reads what may be missing.
+func signature(b []byte) (market.Signature, error) {
+	if len(b) == 0 {
+		return market.Signature{}, nil
+	}
+	return market.SignatureFrom(b)
+}

@@ -22,8 +22,7 @@ func filled(t *testing.T, closed bool) (*vfs.MemFS, marks) {
 	l, err := ledger.Open("ledger", ledger.Options{FS: disk})
 	require.NoError(t, err)
 	s := &story{padding: bigStory}
-	s.tell(l, 20)
-	s.padding = 0
+	s.tell(l, 10)
 	killed := vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(0, 0))} //nolint:gosec // a test's dice
 	left := disk.CrashClone(killed)
 	require.NoError(t, l.Close())
@@ -97,6 +96,7 @@ func TestAFlippedBitIsNeverReadAsAValue(t *testing.T) {
 
 // readAll reads what the story wrote; ErrNotFound if some of it is missing.
 func readAll(t *testing.T, tx *ledger.Tx, acked marks) error {
+	zeros := string(make([]byte, bigStory))
 	for w, n := range acked {
 		for i := uint64(1); i <= n; i++ {
 			lease, err := tx.Lease(ledger.Provider, leaseID(w, i))
@@ -104,7 +104,7 @@ func readAll(t *testing.T, tx *ledger.Tx, acked marks) error {
 				return err
 			}
 			require.Equal(t, i, lease.Created)
-			require.Equal(t, make([]byte, bigStory), lease.Job)
+			require.Equal(t, zeros, string(lease.Job))
 			if _, err := tx.Receipt(ledger.Provider, leaseID(w, i), 1); err != nil {
 				return err
 			}
@@ -117,11 +117,6 @@ func readAll(t *testing.T, tx *ledger.Tx, acked marks) error {
 			return ledger.ErrNotFound
 		}
 		require.Equal(t, market.NewAmount(n), c.Voucher)
-	}
-	for _, err := range tx.Leases(ledger.Provider) {
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }

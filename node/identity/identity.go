@@ -32,6 +32,9 @@ var (
 	ErrPassphrase = errors.New("the key is sealed and the passphrase doesn't open it")
 )
 
+// FileName is the name of the key file in a data directory.
+const FileName = "key"
+
 // maxFile is more than any key file has, in bytes.
 const maxFile = 16 << 10
 

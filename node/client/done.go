@@ -51,11 +51,18 @@ func (x *execution) takeDone(ctx context.Context, s *run.Session, m *pb.Receipt)
 // keepLast stores the last receipt as it came, not yet countersigned.
 func (x *execution) keepLast(ctx context.Context, c checked) error {
 	l, err := x.e.change(ctx, x.lease.Hash, func(tx *ledger.Tx, l *ledger.Lease) (err error) {
-		l.Newest = markOf(c.receipt)
 		if l.State != market.Finishing {
-			l.State, err = market.Next(l.State, market.End, market.Moment{Now: x.e.nowMillis()})
+			if l.State, err = market.Next(l.State, market.End, market.Moment{Now: x.e.nowMillis()}); err != nil {
+				return err
+			}
 		}
-		return errors.Join(err, tx.PutReceipt(ledger.Client, c.record))
+		ch, err := tx.Channel(ledger.Client, l.Channel)
+		if err != nil {
+			return err
+		}
+		ch.Signed = ch.Signed.Add(c.receipt.Charged.Sub(l.Newest.Charged))
+		l.Newest = markOf(c.receipt)
+		return errors.Join(tx.PutChannel(ch), tx.PutReceipt(ledger.Client, c.record))
 	})
 	if err == nil {
 		x.lease = l
@@ -97,7 +104,7 @@ func (x *execution) arrived(ctx context.Context, outputs cid.Cid) error {
 // withheld ends the lease without countersigning its last receipt.
 func (x *execution) withheld(ctx context.Context, c checked, why error) error {
 	text := fmt.Sprintf("it charges %s for outputs that it doesn't give", usd(c.receipt.Charged))
-	l, err := x.e.withhold(ctx, x.lease, c, text)
+	l, err := x.e.withhold(ctx, x.lease, text)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func (f *fake) receive(l *fakeLease, c *run.Conversation) error {
 func (f *fake) play(ctx context.Context, l *fakeLease, at run.Attach, c *run.Conversation, received chan error) error {
 	wait := func(done func() bool) error { return f.await(ctx, received, done) }
 	if f.script.silent {
-		return wait(func() bool { return false })
+		return wire.Refuse(wire.ShuttingDown, "later")
 	}
 	if err := wait(func() bool { return f.hasInputs(ctx, l) }); err != nil {
 		return err
@@ -144,6 +144,8 @@ func (f *fake) last(l *fakeLease) *pb.Receipt {
 	}
 	outcome := market.Succeeded
 	switch {
+	case f.script.exitFails:
+		outcome, body.Cause, body.ExitCode = market.ProviderFailed, "failed", nil
 	case cancelled:
 		outcome, body.Cause, body.ExitCode = market.Cancelled, "stopped", nil
 	case f.script.exit != 0:
@@ -168,7 +170,7 @@ func (f *fake) receipt(l *fakeLease, seq uint32, o market.Outcome, body *market.
 	}
 	units := uint64(time.Since(l.started).Milliseconds())
 	if f.script.overCharge {
-		units += 3000_000
+		units += 30_000
 	}
 	r := market.Receipt{Lease: l.a.Lease.Hash(), Seq: seq, Units: units, Charged: l.a.Quote.Charge(units), Outcome: o, BodyHash: market.BlockHash(block)}
 	if seq > 1 {
@@ -177,6 +179,9 @@ func (f *fake) receipt(l *fakeLease, seq uint32, o market.Outcome, body *market.
 			f.t.Errorf("receipt: %v", err)
 		}
 		r.Previous = before.Hash()
+		if o == market.ProviderFailed {
+			r.Units, r.Charged = before.Units, before.Charged
+		}
 	}
 	sig, err := f.signer.Sign(f.chain.Digest(r.Hash()))
 	if err != nil {

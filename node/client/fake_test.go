@@ -46,7 +46,8 @@ type script struct {
 	withhold     bool          // outputs are named, never given
 	dieAfter     int           // receipts after which the provider vanishes
 	forever      bool          // runs until it is cancelled
-	silent       bool          // says nothing after the attach
+	silent       bool          // always says that it shuts down
+	exitFails    bool          // the provider itself fails
 	unreconciled *wire.Refusal // answers every channel status
 }
 
@@ -292,4 +293,13 @@ func (f *fake) wake() {
 	defer f.mu.Unlock()
 	close(f.changed)
 	f.changed = make(chan struct{})
+}
+
+// forget makes every quote so far void.
+func (f *fake) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for h := range f.quotes {
+		f.void[h] = true
+	}
 }

@@ -2,15 +2,12 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"souk/node/jobfile"
 	"souk/node/ledger"
 	"souk/protocol/market"
 	"souk/protocol/wire"
@@ -166,151 +163,6 @@ func spent(tx *ledger.Tx, j ledger.Job) (sum market.Amount, err error) {
 		sum = sum.Add(l.Paid)
 	}
 	return sum, nil
-}
-
-// place finds a provider for the next execution, leases it, and lives
-// through the lease.
-func (r *runner) place(ctx context.Context, j ledger.Job, before []ledger.Lease) (done bool, err error) {
-	n, err := r.need(ctx, j, before)
-	if err != nil {
-		return false, err
-	}
-	for round := 1; ; round++ {
-		plan, cs, err := r.quotes(ctx, n, j)
-		if err != nil {
-			return false, err
-		}
-		r.emit(Event{Kind: Considered, Plan: &plan, Attempt: len(j.Leases) + 1})
-		l, why, err := r.leaseOne(ctx, j, cs)
-		switch {
-		case err != nil:
-			return false, err
-		case why == nil:
-			return false, r.execute(ctx, l)
-		case r.isCancelled():
-			return false, nil
-		}
-		if plan.Code != "" {
-			why = wire.Refuse(wire.Code(plan.Code), "%s", plan.Summary)
-		}
-		if round >= placeRounds || (why.Code != wire.Busy && why.Code != wire.Taken && why.Code != wire.Expired) {
-			return true, r.nobody(ctx, j, before, why)
-		}
-		if !pause(ctx, r.e.cfg.Times.Busy, r.cancelled) {
-			return false, ctx.Err()
-		}
-	}
-}
-
-// leaseOne leases the first of the candidates that takes the lease; why is
-// the last refusal where none does.
-func (r *runner) leaseOne(ctx context.Context, j ledger.Job, cs []*candidate) (l ledger.Lease, why *wire.Refusal, err error) {
-	why = wire.Refuse(NoProvider, "nobody gave a quote")
-	for _, c := range cs {
-		if !c.fits() || c.quoted == nil || r.isCancelled() {
-			continue
-		}
-		l, err := r.e.accept(ctx, j.ID, c)
-		if err == nil {
-			l, err = r.e.settle(ctx, l, true)
-		}
-		if err == nil {
-			if len(l.ProviderSignature) > 0 {
-				r.leased(l)
-			}
-			return l, nil, nil
-		}
-		if isLedger(err) || ctx.Err() != nil {
-			return l, nil, errors.Join(err, ctx.Err())
-		}
-		why = wire.Refuse(refusalOf(err), "%s can't be leased: %v", c.offer.Peer.ShortString(), err)
-		r.notice(why.Code, "%v", why)
-	}
-	return l, why, nil
-}
-
-// nobody ends a job for which there is no (further) provider.
-func (r *runner) nobody(ctx context.Context, j ledger.Job, before []ledger.Lease, why *wire.Refusal) error {
-	v := verdict{code: why.Code, text: why.Error()}
-	if len(before) > 0 {
-		last, err := r.e.judgeExecution(ctx, j, before[len(before)-1])
-		if err != nil {
-			return err
-		}
-		v.code, v.text = last.code, fmt.Sprintf("%s; nobody else could be leased: %v", last.text, why)
-	}
-	return r.finish(ctx, v)
-}
-
-func refusalOf(err error) wire.Code {
-	var r *wire.Refusal
-	var no *declined
-	switch {
-	case errors.As(err, &no):
-		return no.Code
-	case errors.As(err, &r):
-		return r.Code
-	}
-	return NoProvider
-}
-
-// need is what the next execution needs, within what is left of the total.
-func (r *runner) need(ctx context.Context, j ledger.Job, before []ledger.Lease) (Need, error) {
-	var s jobfile.Spec
-	if err := json.Unmarshal(j.Spec, &s); err != nil {
-		return Need{}, fmt.Errorf("job %s as recorded: %w", j.ID, err)
-	}
-	doc, err := market.DecodeJob(j.Job)
-	if err != nil {
-		return Need{}, err
-	}
-	size, err := r.e.sizeOf(ctx, doc.WASM)
-	for _, in := range doc.Inputs {
-		more, err2 := r.e.sizeOf(ctx, in.CID)
-		size, err = size+more, errors.Join(err, err2)
-	}
-	if err != nil {
-		return Need{}, err
-	}
-	left := j.Total
-	avoid := map[peer.ID]bool{}
-	for _, l := range before {
-		left = left.Sub(l.Paid)
-		if p, err := peer.Decode(l.Peer); err == nil {
-			avoid[p] = true
-		}
-	}
-	n := needOf(s, size, left)
-	n.avoid = avoid
-	return n, nil
-}
-
-// quotes are those of the plan that the user saw while they are good, or new ones.
-func (r *runner) quotes(ctx context.Context, n Need, j ledger.Job) (Plan, []*candidate, error) {
-	p := r.planned
-	r.planned = nil
-	if p != nil && p.plan.Code == "" && p.good(r.e.cfg.Clock.Mono()) {
-		return p.plan, p.candidates, nil
-	}
-	cs, err := r.e.consider(ctx, n)
-	if err != nil {
-		return Plan{}, nil, err
-	}
-	return r.e.planOf(cs, n, 1+j.Retries-len(j.Leases)), cs, nil
-}
-
-// good tells that the best of a plan's quotes can still be accepted.
-func (p *planned) good(now time.Duration) bool {
-	return len(p.candidates) > 0 && p.candidates[0].fits() && p.candidates[0].quoted != nil && now < p.candidates[0].expires
-}
-
-func (r *runner) isCancelled() bool {
-	select {
-	case <-r.cancelled:
-		return true
-	default:
-		return false
-	}
 }
 
 // jobAndLeases reads a job with its executions in order.

@@ -21,7 +21,7 @@ type Need struct {
 	GPU            *market.GPUNeed
 	AllowSimulated bool
 	Region         string         // empty: any
-	Time           time.Duration  // longest running time; 0 is an hour
+	Time           time.Duration  // longest running time; 0 is a minute
 	Price          *market.Amount // limit per hour; nil: none
 	Total          *market.Amount // limit in all; nil: none
 	InputBytes     int64
@@ -30,7 +30,7 @@ type Need struct {
 }
 
 const (
-	defaultNeedTime = time.Hour
+	defaultNeedTime = time.Minute
 	mib             = 1 << 20
 )
 

@@ -152,18 +152,15 @@ func (e *Engine) abandon(ctx context.Context, l ledger.Lease, why string) (ledge
 	})
 }
 
-// withhold ends a lease whose provider names outputs that it doesn't give.
-func (e *Engine) withhold(ctx context.Context, l ledger.Lease, c checked, why string) (ledger.Lease, error) {
+// withhold ends a lease whose provider names outputs that it doesn't give. Its
+// last receipt is in the books, and stays without countersignature.
+func (e *Engine) withhold(ctx context.Context, l ledger.Lease, why string) (ledger.Lease, error) {
 	return e.change(ctx, l.Hash, func(tx *ledger.Tx, l *ledger.Lease) error {
 		if l.State == market.Closed {
 			return nil
 		}
-		l.Newest = markOf(c.receipt)
 		e.close(l, market.ProviderFailed, why)
-		return errors.Join(
-			tx.PutReceipt(ledger.Client, c.record),
-			e.editPeer(tx, l.Peer, func(p *ledger.Peer) { p.Failed++; p.LastFault = why }),
-		)
+		return e.editPeer(tx, l.Peer, func(p *ledger.Peer) { p.Failed++; p.LastFault = why })
 	})
 }
 
@@ -182,6 +179,9 @@ func (e *Engine) closeWell(ctx context.Context, h market.Hash, reason string) (l
 			return fmt.Errorf("lease %s has no last receipt", l.Hash)
 		}
 		l.State, l.Reason, l.Ended = market.Closed, reason, e.nowMillis()
+		if err := e.measure(tx, *l); err != nil {
+			return err
+		}
 		return e.editPeer(tx, l.Peer, func(p *ledger.Peer) {
 			p.Paid = p.Paid.Add(l.Countersigned.Charged)
 			switch l.Outcome {

@@ -23,6 +23,7 @@ const (
 	maxPrepay  = 1
 	maxPrepare = 2 * time.Hour // from the quote's end to startBy
 	maxSkew    = 5 * time.Minute
+	quoteWait  = 10 * time.Second // for one provider's quote
 )
 
 // consider looks for providers and asks the best for quotes. The candidates
@@ -82,6 +83,8 @@ func (e *Engine) quoteBest(ctx context.Context, cs []*candidate, n Need) {
 
 // askQuote asks one candidate, which afterwards has a quote or doesn't fit.
 func (e *Engine) askQuote(ctx context.Context, c *candidate, n Need) {
+	ctx, cancel := context.WithTimeout(ctx, quoteWait)
+	defer cancel()
 	asked := e.cfg.Clock.Mono()
 	q, err := e.ask(ctx, c, n)
 	var r *wire.Refusal

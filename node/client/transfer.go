@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/network"
 
 	"souk/node/blob"
 	protoblob "souk/protocol/blob"
@@ -16,6 +17,7 @@ import (
 const (
 	withheldTries = 3                      // times that a provider may say that it lacks a block
 	progressEvery = 100 * time.Millisecond // between two events on a transfer
+	goneFactor    = 3                      // how much longer a peer that isn't connected may take
 	maxFetch      = 6 * time.Hour          // for all of a lease's outputs, however slow
 )
 
@@ -131,8 +133,12 @@ func (x *execution) givenUp(err *error) bool {
 	if denied {
 		x.fetchDenied++
 	}
+	patience := x.e.cfg.Times.Lost
+	if x.e.cfg.Host.Network().Connectedness(x.peer) != network.Connected {
+		patience *= goneFactor // rather gone than withholding
+	}
 	if errors.Is(*err, protoblob.ErrGarbage) || errors.Is(*err, protoblob.ErrOverLimit) || (denied && x.fetchDenied >= withheldTries) ||
-		now-x.fetchMoved >= x.e.cfg.Times.Lost || now-x.fetching >= maxFetch {
+		now-x.fetchMoved >= patience || now-x.fetching >= maxFetch {
 		*err = fmt.Errorf("%w: %w", errWithheld, *err)
 		return true
 	}

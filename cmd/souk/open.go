@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 
 	"souk/node"
@@ -15,23 +13,26 @@ import (
 	"souk/node/provider"
 )
 
-// openNode starts the node that a config describes.
-func openNode(ctx context.Context, cfg config.Config, provide bool) (Node, error) {
-	key, err := identity.Load(keyFile(cfg.DataDir), passphraseFromEnv)
+// openNode starts a node of package node.
+func (a *app) openNode(ctx context.Context, c config.Config, provide bool) (Node, error) {
+	key, err := identity.Load(keyFile(c.DataDir), a.passphrase)
 	if err != nil {
-		return nil, err
+		return nil, fail("bad_key", err)
 	}
-	c := node.Config{
-		Dir: cfg.DataDir, Key: key, Network: cfg.Network, Version: version, Listen: cfg.Listen, Bootstrap: cfg.Bootstrap,
-		Loopback: cfg.Loopback, LocalDiscovery: cfg.MDNS && !cfg.Loopback, AdvertiseEvery: cfg.Provider.AdvertiseEvery, Region: region(cfg.Region),
-		Client: client.Times{Lost: cfg.Client.LostAfter, Find: cfg.Client.Find},
-		Caps:   client.Caps{PerPeer: cfg.Client.CapPeer, InAll: cfg.Client.CapTotal},
-		Log:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel})),
+	cfg := node.Config{
+		Dir: c.DataDir, Key: key, Network: c.Network, Version: version, Listen: c.Listen, Bootstrap: c.Bootstrap,
+		Loopback: c.Loopback, LocalDiscovery: c.MDNS, AdvertiseEvery: c.Provider.AdvertiseEvery,
+		Client: client.Times{Find: c.Client.Find, Lost: c.Client.LostAfter},
+		Caps:   client.Caps{PerPeer: c.Client.CapPeer, InAll: c.Client.CapTotal},
+		Log:    a.logger(c),
+	}
+	if c.Region != "any" {
+		cfg.Region = c.Region
 	}
 	if provide {
-		c.Provide = supply(cfg.Provider)
+		cfg.Provide = supply(c.Provider)
 	}
-	n, err := node.New(ctx, c)
+	n, err := node.New(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -41,32 +42,17 @@ func openNode(ctx context.Context, cfg config.Config, provide bool) (Node, error
 }
 
 func supply(p config.Provider) *node.Provide {
-	out := &node.Provide{
-		Tick: p.Tick, MaxTime: p.MaxTime, CPU: p.CPU, Memory: p.Memory, Disk: p.Disk, Slots: p.Slots, SimulateGPU: p.SimulateGPU,
-		Prepay: p.PrepayTicks, Caps: provider.Caps{Peer: p.CapPeer, Total: p.CapTotal}, SandboxPath: p.Sandbox,
+	return &node.Provide{
+		Price: *p.Price, Tick: p.Tick, MaxTime: p.MaxTime, CPU: p.CPU, Memory: p.Memory, Disk: p.Disk, Slots: p.Slots,
+		SimulateGPU: p.SimulateGPU, Prepay: p.PrepayTicks, Caps: provider.Caps{Peer: p.CapPeer, Total: p.CapTotal}, SandboxPath: p.Sandbox,
 	}
-	if p.Price != nil {
-		out.Price = *p.Price
-	}
-	return out
 }
 
-// region is what an offer says: nothing where the owner named none.
-func region(s string) string {
-	if s == "any" {
-		return ""
-	}
-	return s
+func (a *app) logger(c config.Config) *slog.Logger {
+	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: c.LogLevel}))
 }
 
-func passphraseFromEnv() (string, error) {
-	if p, ok := os.LookupEnv(config.PassphraseEnv); ok {
-		return p, nil
-	}
-	return "", fmt.Errorf("put the passphrase into %s", config.PassphraseEnv)
-}
-
-// running is a node with the way to ask it to end.
+// running is a node in this process.
 type running struct {
 	control.Backend
 	node *node.Node
@@ -74,11 +60,11 @@ type running struct {
 }
 
 func (r *running) Active() int {
-	n := r.node.Client().Active()
+	active := r.node.Client().Active()
 	if p := r.node.Provider(); p != nil {
-		n += p.Live()
+		active += p.Live()
 	}
-	return n
+	return active
 }
 
 func (r *running) Done() <-chan struct{} { return r.done }

@@ -77,7 +77,7 @@ func (s *Server) routes() http.Handler {
 	answer(mux, pathShutdown, func(ctx context.Context, _ nothing) (nothing, error) { return nothing{}, b.Shutdown(ctx) })
 	answer(mux, pathOffers, b.Offers)
 	answer(mux, pathPlan, func(ctx context.Context, spec jobfile.Spec) (client.Plan, error) { return b.Plan(ctx, spec) })
-	answer(mux, pathSubmit, func(ctx context.Context, in submission) (string, error) { return b.Submit(ctx, in.Spec, in.Plan) })
+	long(mux, pathSubmit, func(ctx context.Context, in submission) (string, error) { return b.Submit(ctx, in.Spec, in.Plan) })
 	answer(mux, pathJobs, func(ctx context.Context, _ nothing) ([]JobInfo, error) { return b.Jobs(ctx) })
 	answer(mux, pathJob, func(ctx context.Context, in ref) (JobInfo, error) { return b.Job(ctx, in.ID) })
 	answer(mux, pathCancel, func(ctx context.Context, in ref) (nothing, error) { return nothing{}, b.Cancel(ctx, in.ID) })

@@ -26,12 +26,7 @@ func (d *draft) finish(file string) (Spec, error) {
 	if d.spec.Name == "" {
 		d.spec.Name = nameOf(d.spec.WASM)
 	}
-	if d.vram > 0 {
-		if d.spec.GPU == nil {
-			d.spec.GPU = &market.GPUNeed{Name: device.AnyModel, Count: 1}
-		}
-		d.spec.GPU.VRAM = d.vram
-	}
+	d.settleGPU()
 	if err := d.settleTotal(file); err != nil {
 		return Spec{}, err
 	}
@@ -45,6 +40,17 @@ func (d *draft) finish(file string) (Spec, error) {
 		return Spec{}, err
 	}
 	return d.spec, nil
+}
+
+// settleGPU lets a need of VRAM alone need any GPU.
+func (d *draft) settleGPU() {
+	if d.vram == 0 {
+		return
+	}
+	if d.spec.GPU == nil {
+		d.spec.GPU = &market.GPUNeed{Name: device.AnyModel, Count: 1}
+	}
+	d.spec.GPU.VRAM = d.vram
 }
 
 var notName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)

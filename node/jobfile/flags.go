@@ -78,3 +78,14 @@ func (d *draft) addInputText(at place, text string) error {
 	}
 	return d.addInput(at, in)
 }
+
+// Partial reads settings that needn't make a whole job: what offers are looked
+// for by. The other fields have their defaults. Its errors are *Error.
+func Partial(settings []Setting) (Spec, error) {
+	d := newDraft("")
+	if err := d.apply(settings); err != nil {
+		return Spec{}, err
+	}
+	d.settleGPU()
+	return d.spec, nil
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"souk/node/config"
+	"souk/node/control"
+	"souk/protocol/wire"
+)
+
+// Node is a running node, which package node makes.
+type Node interface {
+	control.Backend
+	// Active is how many jobs and leases aren't closed.
+	Active() int
+	// Done is closed when somebody asked the node to shut down.
+	Done() <-chan struct{}
+	// Close ends the node and waits.
+	Close() error
+}
+
+// opener starts a node on a config; provide says whether it makes offers.
+type opener func(ctx context.Context, cfg config.Config, provide bool) (Node, error)
+
+// app is what all commands share.
+type app struct {
+	open    opener
+	in      io.Reader
+	out     io.Writer
+	err     io.Writer
+	environ []string
+	signals <-chan os.Signal
+
+	dataDir string
+	json    bool
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "souk",
+		Short: "A peer-to-peer market for GPU time",
+		Long: "souk leases computing time from strangers, pays as it runs, and keeps signed receipts.\n\n" +
+			"This release runs WASM on CPUs; simulated GPUs only exercise the matching.",
+		Args: usageArgs(cobra.ArbitraryArgs),
+		RunE: group,
+	}
+	root.PersistentFlags().StringVar(&a.dataDir, "data-dir", "", "the node's data directory (default: $SOUK_DATA_DIR, else souk in the XDG data directory)")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object a line")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.AddCommand(
+		a.initCommand(), a.provideCommand(), a.offersCommand(), a.runCommand(), a.jobsCommand(), a.jobCommand(),
+		a.logsCommand(), a.cancelCommand(), a.outputsCommand(), a.attachCommand(), a.receiptsCommand(), a.nodeCommand(),
+		a.configCommand(), a.versionCommand(), a.doctorCommand(), a.testnetCommand(),
+	)
+	return root
+}
+
+// group is what a command does that only has commands below it.
+func group(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	sentence := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		sentence += ", did you mean " + near[0] + "?"
+	}
+	return usage("%s", sentence)
+}
+
+// action makes a RunE of f, whose ctx ends at the first Ctrl-C.
+func (a *app) action(f func(ctx context.Context, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		ctx, stop := a.interruptible(cmd.Context())
+		defer stop()
+		if err := f(ctx, cmd, args); err != nil {
+			if context.Cause(ctx) == errInterrupted { //nolint:errorlint // it is never wrapped there
+				return errInterrupted
+			}
+			return err
+		}
+		return nil
+	}
+}
+
+// interruptible ends ctx at the next signal. stop gives the signals back.
+func (a *app) interruptible(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	ended, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-a.signals:
+			cancel(errInterrupted)
+		case <-ended:
+		}
+	}()
+	return ctx, func() {
+		close(ended)
+		<-done
+		cancel(nil)
+	}
+}
+
+// annotations of flags, by what they set.
+const (
+	configFlag = "souk-config" // a key of node/config
+	jobFlag    = "souk-job"    // a field of a job file
+)
+
+func annotate(flags *pflag.FlagSet, name, kind, target string) {
+	flags.Lookup(name).Annotations = map[string][]string{kind: {target}}
+}
+
+// given calls f for each flag of that kind that the user gave.
+func given(cmd *cobra.Command, kind string, f func(name, target string, values []string)) {
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		target := flag.Annotations[kind]
+		if len(target) == 0 {
+			return
+		}
+		values := []string{flag.Value.String()}
+		if list, ok := flag.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		f("--"+flag.Name, target[0], values)
+	})
+}
+
+// nodeFlags adds the flags of commands that may start a node.
+func nodeFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.String("network", "", "the market to trade in")
+	f.StringArray("bootstrap", nil, "a node to join by: multiaddr with /p2p/PEER-ID, or /dnsaddr/NAME (repeatable)")
+	f.StringArray("listen", nil, "multiaddr to listen on (repeatable)")
+	f.Bool("mdns", true, "find peers on the local network")
+	f.Bool("loopback", false, "never talk outside this machine")
+	f.String("log-level", "", "debug, info, warn or error")
+	for name, key := range map[string]string{
+		"network": "network", "bootstrap": "bootstrap", "listen": "listen", "mdns": "mdns", "loopback": "loopback", "log-level": "log_level",
+	} {
+		annotate(f, name, configFlag, key)
+	}
+}
+
+// config is the configuration that holds for cmd.
+func (a *app) config(cmd *cobra.Command) (*config.Loaded, error) {
+	s := config.Sources{DataDir: a.dataDir, Environ: a.environ}
+	given(cmd, configFlag, func(name, key string, values []string) {
+		s.Flags = append(s.Flags, config.Flag{Name: name, Key: key, Values: values})
+	})
+	loaded, err := config.Load(s)
+	if err != nil {
+		return nil, fail("bad_config", err)
+	}
+	for _, w := range loaded.Warnings {
+		fmt.Fprintln(a.err, "warning:", w)
+	}
+	return loaded, nil
+}
+
+// node is the node of the data directory, started in the background if none
+// runs; it then stays until its jobs are closed.
+func (a *app) node(ctx context.Context, cmd *cobra.Command) (control.Backend, error) {
+	return a.ensure(ctx, cmd, "--until-idle", idleTime.String())
+}
+
+// nodeStaying is node, but one started here stays.
+func (a *app) nodeStaying(ctx context.Context, cmd *cobra.Command) (control.Backend, error) {
+	return a.ensure(ctx, cmd)
+}
+
+func (a *app) ensure(ctx context.Context, cmd *cobra.Command, args ...string) (control.Backend, error) {
+	cfg, err := a.config(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(keyFile(cfg.DataDir)); os.IsNotExist(err) {
+		return nil, wire.Refuse("no_key", "there is no key in %s yet", cfg.DataDir).Near("make one with `souk init`")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	command := append([]string{self, "node", "run", "--data-dir", cfg.DataDir}, args...)
+	given(cmd, configFlag, func(name, _ string, values []string) {
+		for _, v := range values {
+			command = append(command, name+"="+v)
+		}
+	})
+	c, started, err := control.Ensure(ctx, cfg.DataDir, command)
+	if err != nil {
+		return nil, err
+	}
+	if started {
+		fmt.Fprintf(a.err, "started a background node on %s\n", cfg.DataDir)
+		return c, nil
+	}
+	return c, a.sameNetwork(ctx, c, cfg.Network, cmd)
+}
+
+// sameNetwork refuses a node on another network than the one named by a flag.
+func (a *app) sameNetwork(ctx context.Context, c *control.Client, want string, cmd *cobra.Command) error {
+	if flag := cmd.Flags().Lookup("network"); flag == nil || !flag.Changed {
+		return nil
+	}
+	status, err := c.Status(ctx)
+	if err == nil && status.Network != want {
+		err = wire.Refuse(wire.WrongNetwork, "the running node trades in %s, not in %s", status.Network, want).
+			Near("stop it with `souk node down`, or use another --data-dir")
+	}
+	return err
+}
+
+func keyFile(dataDir string) string { return filepath.Join(dataDir, "key") }
+
+// env is one variable of the environment.
+func (a *app) env(name string) string {
+	for _, entry := range a.environ {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// line prints one JSON object.
+func (a *app) line(v any) error { return json.NewEncoder(a.out).Encode(v) }
+
+// list prints items: as JSON one a line, else by table.
+func list[T any](a *app, items []T, table func()) error {
+	if !a.json {
+		table()
+		return nil
+	}
+	for _, item := range items {
+		if err := a.line(item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor is small
+}

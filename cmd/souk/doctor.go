@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"souk/node/config"
+	"souk/node/control"
+	"souk/node/identity"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what is wrong with this machine, key, network, clock and executors, and what to do",
+		Long:  "Looks at what can be seen without a node, then asks the node, which it starts if none runs. Ends with 1 if something is wrong.",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
+			checks := a.checks(ctx, cmd)
+			err := list(a, checks, func() {
+				rows := make([][]string, 0, len(checks))
+				for _, c := range checks {
+					mark := "ok"
+					if !c.OK {
+						mark = "WRONG"
+					}
+					rows = append(rows, []string{mark, c.Name, c.Text, c.Fix})
+				}
+				writeTable(a.out, []string{"", "WHAT", "FOUND", "WHAT TO DO"}, rows)
+			})
+			for _, c := range checks {
+				if !c.OK && err == nil {
+					err = &exit{exitFault}
+				}
+			}
+			return err
+		}),
+	}
+	nodeFlags(cmd)
+	return cmd
+}
+
+// checks goes on to what depends on a thing only while that thing is right.
+func (a *app) checks(ctx context.Context, cmd *cobra.Command) []control.Check {
+	dir, origin := config.Dir(a.dataDir, a.env)
+	var checks []control.Check
+	add := func(name, text string, err error, fix string) bool {
+		if err != nil {
+			checks = append(checks, control.Check{Name: name, Text: err.Error(), Fix: fix})
+			return false
+		}
+		checks = append(checks, control.Check{Name: name, OK: true, Text: text})
+		return true
+	}
+	if !add("data directory", fmt.Sprintf("%s (%s)", dir, origin), checkDir(dir), "run `souk init`, or name another directory with --data-dir") {
+		return checks
+	}
+	_, err := a.config(cmd)
+	if !add("config", config.File(dir), err, "correct it; `souk config show` prints what holds") {
+		return checks
+	}
+	_, err = identity.Load(keyFile(dir), a.passphrase)
+	if !add("key", keyFile(dir), err, keyFix(err)) {
+		return checks
+	}
+	n, err := a.node(ctx, cmd)
+	if !add("node", "it runs", err, "see "+control.LogPath(dir)) {
+		return checks
+	}
+	found, err := n.Doctor(ctx)
+	if err != nil {
+		add("node's own checks", "", err, "see "+control.LogPath(dir))
+	}
+	return append(checks, found...)
+}
+
+func keyFix(err error) string {
+	switch {
+	case errors.Is(err, identity.ErrNoKey):
+		return "make one with `souk init`"
+	case errors.Is(err, identity.ErrOpen):
+		return "take it back with chmod 600"
+	case errors.Is(err, identity.ErrPassphrase):
+		return "put the passphrase into " + config.PassphraseEnv
+	}
+	return "put back a backup of it, or move it away and make a new one with `souk init`"
+}
+
+// checkDir tells why dir can't hold a node.
+func checkDir(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case os.IsNotExist(err):
+		return fmt.Errorf("%s does not exist", dir)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is no folder", dir)
+	case info.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("%s is open to other users (%s); chmod 700 closes it", dir, info.Mode().Perm())
+	}
+	probe, err := os.CreateTemp(dir, ".doctor-")
+	if err != nil {
+		return fmt.Errorf("it can't be written: %w", err)
+	}
+	defer os.Remove(probe.Name())
+	return probe.Close()
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"souk/node/control"
+	"souk/node/jobfile"
+)
+
+func (a *app) offersCommand() *cobra.Command {
+	var executor string
+	cmd := &cobra.Command{
+		Use:   "offers",
+		Short: "Find providers and show what they offer",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
+			spec, err := jobfile.Partial(jobSettings(cmd))
+			if err != nil {
+				return err
+			}
+			n, err := a.node(ctx, cmd)
+			if err != nil {
+				return err
+			}
+			offers, err := n.Offers(ctx, control.Need{
+				Executor: executor, CPU: spec.CPU, Memory: spec.Memory, Disk: spec.Disk, GPU: spec.GPU,
+				AllowSimulated: spec.AllowSimulated, Region: spec.Region, Time: spec.Time, Price: spec.Price,
+			})
+			if err != nil {
+				return err
+			}
+			return list(a, offers, func() {
+				rows := make([][]string, 0, len(offers))
+				for _, c := range offers {
+					row := candidateRow(c)
+					rows = append(rows, append(row[:5:5], row[7]))
+				}
+				head := append(candidateHead[:5:5], candidateHead[7])
+				writeTable(a.out, head, rows)
+				if len(offers) == 0 {
+					fmt.Fprintln(a.err, "nobody answered; `souk node status` says whether this node is connected")
+				}
+			})
+		}),
+	}
+	nodeFlags(cmd)
+	needFlags(cmd)
+	cmd.Flags().StringVar(&executor, "executor", "wasm", "what runs the job")
+	return cmd
+}
+
+// needFlags adds the flags that say what a job needs of a provider.
+func needFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.String("gpu", "", "a GPU such as RTX4090:2, A100-80GB or any; left out, none is needed")
+	f.String("vram", "", "memory of each GPU, such as 24GiB")
+	f.String("max-price", "", "the most per hour, such as 0.50/h")
+	f.String("region", "", "eu, na, ap, sa, me, af or any")
+	f.String("cpu", "", "cores (default 1)")
+	f.String("memory", "", "memory, such as 256MiB (the default)")
+	f.String("disk", "", "disk, such as 256MiB (the default)")
+	f.String("time", "", "the longest running time, such as 10m (the default)")
+	f.Bool("allow-simulated", false, "also take GPUs that are only pretended")
+	for name, field := range map[string]string{
+		"gpu": "needs.gpu", "vram": "needs.vram", "max-price": "limits.price", "region": "region", "cpu": "needs.cpu",
+		"memory": "needs.memory", "disk": "needs.disk", "time": "limits.time", "allow-simulated": "needs.allowSimulated",
+	} {
+		annotate(f, name, jobFlag, field)
+	}
+}
+
+// jobSettings are the job's fields that flags set.
+func jobSettings(cmd *cobra.Command) []jobfile.Setting {
+	var out []jobfile.Setting
+	given(cmd, jobFlag, func(name, field string, values []string) {
+		for _, v := range values {
+			out = append(out, jobfile.Setting{Flag: name, Field: field, Text: v})
+		}
+	})
+	return out
+}

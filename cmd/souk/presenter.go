@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"souk/internal/quantity"
+	"souk/node/client"
+)
+
+// presenter shows a job as it goes.
+type presenter interface {
+	event(e client.Event) error
+	note(sentence string)
+	outputs(job, dir string)
+	close()
+}
+
+func (a *app) presenter() presenter {
+	if a.json {
+		return &jsonPresenter{a}
+	}
+	return &textPresenter{a: a, bars: newBars(a.err)}
+}
+
+// jsonPresenter prints every event as a line.
+type jsonPresenter struct{ a *app }
+
+func (p *jsonPresenter) event(e client.Event) error { return p.a.line(e) }
+func (p *jsonPresenter) note(s string)              { fmt.Fprintln(p.a.err, s) }
+func (p *jsonPresenter) close()                     {}
+
+func (p *jsonPresenter) outputs(job, dir string) {
+	_ = p.a.line(map[string]any{"event": "outputs", "at": time.Now(), "job": job, "dir": dir}) // the next line fails too, and is heard
+}
+
+// textPresenter writes the job's log to standard output, and all else to
+// standard error.
+type textPresenter struct {
+	a    *app
+	bars *bars
+}
+
+func (p *textPresenter) event(e client.Event) error {
+	if e.Kind == client.Transfer {
+		p.bars.show(e)
+		return nil
+	}
+	if e.Kind == client.LogData {
+		p.bars.clear()
+		_, err := p.a.out.Write(e.Data)
+		return err
+	}
+	if e.Kind == client.Considered && e.Plan != nil && e.Attempt > 1 {
+		p.bars.clear()
+		writeConsidered(p.a.err, *e.Plan)
+		return nil
+	}
+	if text := eventText(e); text != "" {
+		p.note(text)
+	}
+	return nil
+}
+
+func (p *textPresenter) note(s string) {
+	p.bars.clear()
+	fmt.Fprintln(p.a.err, s)
+}
+
+func (p *textPresenter) outputs(_, dir string) { p.note("outputs are in " + dir) }
+func (p *textPresenter) close()                { p.bars.clear() }
+
+// eventText is the sentence for an event, "" for one that needs none.
+func eventText(e client.Event) string {
+	switch e.Kind {
+	case client.Leased:
+		return fmt.Sprintf("execution %d on %s at %s, lease %s", e.Attempt, short(e.Peer), perHour(e.PricePerHour), short(e.Lease))
+	case client.StateIs, client.Notice:
+		return e.Text
+	case client.Ended:
+		text := fmt.Sprintf("execution %d ended: %s", e.Attempt, e.Outcome)
+		if e.Charged != nil {
+			text += fmt.Sprintf(", cost %s USD", usd(*e.Charged))
+		}
+		return withReason(text, e.Text)
+	case client.Finished:
+		return finishedText(e)
+	}
+	return "" // placed and considered were shown, ticks are in the receipts
+}
+
+func finishedText(e client.Event) string {
+	text := "done"
+	if e.Source == "souk" {
+		text = "failed"
+		if e.Code != "" {
+			text += " (" + e.Code + ")"
+		}
+	}
+	if e.Exit != nil {
+		text += fmt.Sprintf(", exit code %d", *e.Exit)
+	}
+	if e.Spent != nil {
+		text += fmt.Sprintf(", spent %s USD", usd(*e.Spent))
+	}
+	return withReason(text, e.Text)
+}
+
+func withReason(text, reason string) string {
+	if reason == "" {
+		return text
+	}
+	return text + ": " + reason
+}
+
+// transferText is what stands where no bar can.
+func transferText(w io.Writer, e client.Event) {
+	if e.Total > 0 && e.Done >= e.Total {
+		fmt.Fprintf(w, "%s: %s transferred\n", e.What, quantity.Human(e.Total))
+	}
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"souk/protocol/market"
+	"souk/protocol/receiptfile"
+)
+
+func (a *app) receiptsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "receipts", Short: "What was used and is owed, signed", Args: usageArgs(cobra.ArbitraryArgs), RunE: group,
+	}
+	cmd.AddCommand(a.receiptsList(), a.receiptsShow(), a.receiptsVerify(), a.receiptsExport())
+	return cmd
+}
+
+func (a *app) receiptsList() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the newest receipt of every lease",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
+			n, err := a.node(ctx, cmd)
+			if err != nil {
+				return err
+			}
+			receipts, err := n.Receipts(ctx)
+			if err != nil {
+				return err
+			}
+			return list(a, receipts, func() {
+				rows := make([][]string, 0, len(receipts))
+				for _, r := range receipts {
+					rows = append(rows, []string{
+						short(r.Lease), r.Role, short(r.Peer), orDash(short(r.Job)), moment(r.At), strconv.FormatUint(uint64(r.Seq), 10),
+						ran(r.Units), usd(r.Charged), usd(r.Countersigned), orDash(r.Outcome),
+					})
+				}
+				writeTable(a.out, []string{"LEASE", "ROLE", "PEER", "JOB", "AT", "SEQ", "RAN", "CHARGED", "COUNTERSIGNED", "OUTCOME"}, rows)
+			})
+		}),
+	}
+}
+
+func (a *app) receiptsShow() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show ID",
+		Short: "Show every receipt of a lease",
+		Args:  usageArgs(cobra.ExactArgs(1)),
+		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, args []string) error {
+			n, err := a.node(ctx, cmd)
+			if err != nil {
+				return err
+			}
+			bundle, err := n.Bundle(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			receipts, err := readReceipts(bundle)
+			if err != nil {
+				return err
+			}
+			return list(a, receipts, func() {
+				rows := make([][]string, 0, len(receipts))
+				for _, r := range receipts {
+					rows = append(rows, []string{
+						strconv.FormatUint(uint64(r.Seq), 10), ran(r.Units), usd(r.Charged), r.Outcome, strconv.FormatBool(r.Countersigned), r.CID,
+					})
+				}
+				writeTable(a.out, []string{"SEQ", "RAN", "CHARGED", "OUTCOME", "COUNTERSIGNED", "CID"}, rows)
+			})
+		}),
+	}
+}
+
+// shownReceipt is one receipt as it is shown.
+type shownReceipt struct {
+	Lease         market.Hash   `json:"lease"`
+	Seq           uint32        `json:"seq"`
+	Units         uint64        `json:"units"`
+	Charged       market.Amount `json:"charged"`
+	Outcome       string        `json:"outcome"`
+	Countersigned bool          `json:"countersigned"`
+	CID           string        `json:"cid"`
+}
+
+func readReceipts(b market.Bundle) ([]shownReceipt, error) {
+	out := make([]shownReceipt, 0, len(b.Receipts))
+	for _, signed := range b.Receipts {
+		r, err := market.DecodeReceipt(signed.Block)
+		if err != nil {
+			return nil, fail("bad_document", err)
+		}
+		out = append(out, shownReceipt{
+			Lease: r.Lease, Seq: r.Seq, Units: r.Units, Charged: r.Charged, Outcome: r.Outcome.String(),
+			Countersigned: !signed.Client.IsZero(), CID: r.Hash().CID().String(),
+		})
+	}
+	return out, nil
+}
+
+func (a *app) receiptsExport() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "export ID -o FILE.car",
+		Short: "Write all documents of a lease into one file, which proves itself",
+		Args:  usageArgs(cobra.ExactArgs(1)),
+		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, args []string) error {
+			if file == "" {
+				return usage("name the file to write: -o FILE.car")
+			}
+			n, err := a.node(ctx, cmd)
+			if err != nil {
+				return err
+			}
+			bundle, err := n.Bundle(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if err := writeReceiptFile(file, bundle); err != nil {
+				return fail("storage_trouble", err)
+			}
+			return a.say("written to "+file, map[string]any{"event": "exported", "file": file})
+		}),
+	}
+	cmd.Flags().StringVarP(&file, "output", "o", "", "the file to write, which must not exist")
+	return cmd
+}
+
+func writeReceiptFile(file string, bundle market.Bundle) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the user's own path
+	if os.IsExist(err) {
+		return fmt.Errorf("%s exists; name a file that doesn't", file)
+	}
+	if err != nil {
+		return err
+	}
+	err = receiptfile.Write(f, bundle)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		_ = os.Remove(file)
+	}
+	return err
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"souk/node/client"
+	"souk/node/control"
+	"souk/node/jobfile"
+	"souk/protocol/wire"
+)
+
+// runOptions are the flags of run that aren't the job's.
+type runOptions struct {
+	yes, detach, dryRun bool
+	outputs             string // where outputs go; empty: ./NAME-ID
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run JOB.yaml | run [flags] -- MODULE.wasm ARG...",
+		Short: "Run a job: find, quote, lease, send inputs, stream logs, fetch outputs",
+		Long: "Shows which providers were considered and what the job can cost, asks if there is a terminal, then runs it.\n" +
+			"Ends with the job's own exit code; 125 where souk failed, 130 after Ctrl-C, which cancels the job; a second one leaves at once.\n" +
+			"Flags go over what the job file says. Everything after -- goes to the job.",
+		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd, args, o) },
+	}
+	nodeFlags(cmd)
+	needFlags(cmd)
+	f := cmd.Flags()
+	f.BoolVarP(&o.yes, "yes", "y", false, "don't ask")
+	f.BoolVarP(&o.detach, "detach", "d", false, "print the job's ID and leave it running")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print the whole job file that would be sent, and stop")
+	f.StringVarP(&o.outputs, "output-dir", "o", "", "folder to make for the outputs (default ./NAME-ID)")
+	f.String("name", "", "the job's name (default: the module's)")
+	f.String("total", "", "the most that the job may cost in all, such as 0.10")
+	f.String("retries", "", "how often another provider is tried (default 2)")
+	f.String("outputs", "", "the job's own folder that comes back, such as /out")
+	f.StringArray("input", nil, "SOURCE:/PATH/IN/JOB, or cid=CID:/PATH/IN/JOB (repeatable)")
+	f.StringArray("env", nil, "NAME=VALUE in the job's environment (repeatable)")
+	f.Bool("real-time", false, "give the job the real clock and randomness")
+	for name, field := range map[string]string{
+		"name": "name", "total": "limits.total", "retries": "retries", "outputs": "outputs", "input": "inputs", "env": "env", "real-time": "task.realTime",
+	} {
+		annotate(f, name, jobFlag, field)
+	}
+	return cmd
+}
+
+// job is what the command line asks to run.
+func job(cmd *cobra.Command, args []string) (jobfile.Spec, error) {
+	settings := jobSettings(cmd)
+	switch dash := cmd.ArgsLenAtDash(); {
+	case dash < 0 && len(args) == 1:
+		return jobfile.Load(args[0], settings...)
+	case dash == 0 && len(args) > 0:
+		return jobfile.FromFlags(args[0], args[1:], settings)
+	}
+	return jobfile.Spec{}, usage("name one job file, or a module after --; usage: souk %s", cmd.Use)
+}
+
+func (a *app) run(cmd *cobra.Command, args []string, o runOptions) error {
+	spec, err := job(cmd, args)
+	if err != nil {
+		return err
+	}
+	if o.dryRun {
+		if a.json {
+			return a.line(spec)
+		}
+		return spec.Write(a.out)
+	}
+	if o.outputs, err = freshDir(o.outputs); err != nil {
+		return err
+	}
+	n, id, err := a.place(cmd, spec, o)
+	if err != nil || o.detach {
+		return err
+	}
+	return a.follow(n, id, outputsTo{dir: o.outputs, name: spec.Name, wanted: spec.Outputs != ""})
+}
+
+// freshDir is the absolute path of a folder that must not exist yet.
+func freshDir(dir string) (string, error) {
+	if dir == "" {
+		return "", nil
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Lstat(abs); err == nil {
+		return "", fail(client.BadInput, fmt.Errorf("%s exists; name a folder for the outputs that doesn't", abs))
+	}
+	if _, err := os.Stat(filepath.Dir(abs)); err != nil {
+		return "", fail(client.BadInput, fmt.Errorf("%s can't be made: its parent folder does not exist", abs))
+	}
+	return abs, nil
+}
+
+// place shows what was considered, asks, and submits. Until then Ctrl-C costs nothing.
+func (a *app) place(cmd *cobra.Command, spec jobfile.Spec, o runOptions) (n control.Backend, id string, err error) {
+	err = a.action(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
+		noteGPU(a.err, spec)
+		if n, err = a.node(ctx, cmd); err != nil {
+			return err
+		}
+		plan, err := n.Plan(ctx, spec)
+		if err != nil {
+			return err
+		}
+		if err := a.showPlan(plan, o); err != nil {
+			return err
+		}
+		if plan.Code != "" {
+			return fail(wire.Code(plan.Code), errors.New(plan.Summary))
+		}
+		if err := a.confirm(ctx, o); err != nil {
+			return err
+		}
+		id, err = n.Submit(ctx, spec, plan.ID)
+		if err != nil {
+			return err
+		}
+		return a.showPlaced(id, o)
+	})(cmd, nil)
+	return n, id, err
+}
+
+func (a *app) showPlan(plan client.Plan, _ runOptions) error {
+	if a.json {
+		return a.line(client.Event{Kind: client.Considered, Plan: &plan})
+	}
+	if plan.Code != "" {
+		plan.Summary = "" // it is the error that follows
+	}
+	writeConsidered(a.err, plan)
+	return nil
+}
+
+func (a *app) showPlaced(id string, o runOptions) error {
+	switch {
+	case a.json:
+		return a.line(client.Event{Kind: client.Placed, Job: id})
+	case o.detach:
+		_, err := fmt.Fprintln(a.out, id)
+		return err
+	}
+	fmt.Fprintf(a.err, "job %s\n", id)
+	return nil
+}
+
+// confirm asks where there is somebody to ask.
+func (a *app) confirm(ctx context.Context, o runOptions) error {
+	if o.yes || a.json || !isTerminal(a.in) || !isTerminal(a.err) {
+		return nil
+	}
+	fmt.Fprint(a.err, "run it? [y/N] ")
+	answer := make(chan string, 1)
+	go func() { // ends with the answer, or with the process
+		line, _ := bufio.NewReader(a.in).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case said := <-answer:
+		if said == "y" || said == "yes" {
+			return nil
+		}
+		return fail(client.Cancelled, errors.New("not run; nothing was paid"))
+	case <-ctx.Done():
+		fmt.Fprintln(a.err)
+		return errInterrupted
+	}
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"charm.land/lipgloss/v2"
+	"charm.land/lipgloss/v2/table"
+	"golang.org/x/term"
+
+	"souk/internal/money"
+	"souk/protocol/market"
+)
+
+// writeTable writes rows with a border on a terminal and plainly elsewhere.
+func writeTable(w io.Writer, headers []string, rows [][]string) {
+	if !isTerminal(w) {
+		plainTable(w, headers, rows)
+		return
+	}
+	t := table.New().Headers(headers...).Rows(rows...).Border(lipgloss.RoundedBorder()).
+		StyleFunc(func(row, _ int) lipgloss.Style {
+			return lipgloss.NewStyle().Padding(0, 1).Bold(row == table.HeaderRow)
+		})
+	if f, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && lipgloss.Width(t.String()) > width { //nolint:gosec // a file descriptor is small
+			t = t.Width(width)
+		}
+	}
+	_, _ = lipgloss.Fprintln(w, t)
+}
+
+func plainTable(w io.Writer, headers []string, rows [][]string) {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	for _, row := range append([][]string{headers}, rows...) {
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	_ = t.Flush() // into memory
+	for line := range strings.Lines(b.String()) {
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
+}
+
+// short is the end of a peer ID, or the beginning of another ID: enough to tell two apart.
+func short(id string) string {
+	const n = 10
+	switch {
+	case len(id) <= n:
+		return id
+	case strings.HasPrefix(id, "16Uiu2") || strings.HasPrefix(id, "Qm") || strings.HasPrefix(id, "12D3"):
+		return "…" + id[len(id)-n:]
+	}
+	return id[:n]
+}
+
+func usd(a market.Amount) string { return money.Format(a) }
+
+func perHour(a market.Amount) string { return money.FormatPrice(a) }
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return s
+}
+
+func ran(ms uint64) string {
+	return (time.Duration(ms) * time.Millisecond).String() //nolint:gosec // at most 30 days
+}

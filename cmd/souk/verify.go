@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"souk/protocol/market"
+	"souk/protocol/receiptfile"
+)
+
+func (a *app) receiptsVerify() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "verify FILE | verify --all",
+		Short: "Check receipts; a file needs nothing but itself",
+		Long:  "Says what the documents prove, or the first thing that is wrong with them, and then ends with 1.",
+		Args:  usageArgs(cobra.MaximumNArgs(1)),
+		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, args []string) error {
+			switch {
+			case all && len(args) == 0:
+				return a.verifyAll(ctx, cmd)
+			case !all && len(args) == 1:
+				return a.verifyFile(args[0])
+			}
+			return usage("name one file, or --all for every lease of this node")
+		}),
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "check every lease of this node")
+	return cmd
+}
+
+func (a *app) verifyFile(file string) error {
+	f, err := os.Open(file) //nolint:gosec // the user's own path
+	if err != nil {
+		return fail("bad_input", err)
+	}
+	defer f.Close()
+	bundle, err := receiptfile.Read(f)
+	if err != nil {
+		return fail("bad_input", fmt.Errorf("%s: %w", file, err))
+	}
+	ok, err := a.showVerdict(file, bundle)
+	if err == nil && !ok {
+		err = &exit{exitFault}
+	}
+	return err
+}
+
+func (a *app) verifyAll(ctx context.Context, cmd *cobra.Command) error {
+	n, err := a.node(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	receipts, err := n.Receipts(ctx)
+	if err != nil {
+		return err
+	}
+	good := 0
+	for _, r := range receipts {
+		bundle, err := n.Bundle(ctx, r.Lease)
+		if err != nil {
+			return err
+		}
+		ok, err := a.showVerdict("lease "+short(r.Lease), bundle)
+		if err != nil {
+			return err
+		}
+		if ok {
+			good++
+		}
+	}
+	if !a.json {
+		fmt.Fprintf(a.out, "%d of %d leases verified\n", good, len(receipts))
+	}
+	if good < len(receipts) {
+		return &exit{exitFault}
+	}
+	return nil
+}
+
+// verdict is what a bundle proves, or what is wrong with it.
+type verdict struct {
+	What          string           `json:"what"`
+	OK            bool             `json:"ok"`
+	Code          market.FaultCode `json:"code,omitempty"`
+	Seq           uint32           `json:"seq,omitempty"`
+	Sentence      string           `json:"text"`
+	Lease         market.Hash      `json:"lease,omitzero"`
+	Provider      market.Address   `json:"provider,omitzero"`
+	Client        market.Address   `json:"client,omitzero"`
+	Outcome       string           `json:"outcome,omitempty"`
+	Receipts      int              `json:"receipts,omitempty"`
+	Charged       market.Amount    `json:"charged,omitzero"`
+	Countersigned market.Amount    `json:"countersigned,omitzero"`
+	Disputed      market.Amount    `json:"disputed,omitzero"`
+}
+
+// showVerdict prints what bundle proves, and tells whether it is right. A
+// lease that has not ended is no fault of anybody.
+func (a *app) showVerdict(what string, bundle market.Bundle) (ok bool, err error) {
+	v, err := judge(what, bundle)
+	if err != nil {
+		return false, err
+	}
+	if a.json {
+		return v.OK, a.line(v)
+	}
+	mark := "ok  "
+	if !v.OK {
+		mark = "BAD "
+	}
+	_, err = fmt.Fprintf(a.out, "%s%s: %s\n", mark, what, v.Sentence)
+	return v.OK, err
+}
+
+func judge(what string, bundle market.Bundle) (verdict, error) {
+	s, err := bundle.Verify()
+	var f *market.Fault
+	if errors.As(err, &f) && f.Code != market.FaultNotEnded {
+		return verdict{What: what, Code: f.Code, Seq: f.Seq, Sentence: withSeq(f)}, nil
+	}
+	if err != nil && f == nil {
+		return verdict{}, err
+	}
+	v := verdict{
+		What: what, OK: true, Lease: s.Lease, Provider: s.Provider, Client: s.Client, Outcome: s.Outcome.String(), Receipts: s.Receipts,
+		Charged: s.Charged, Countersigned: s.Countersigned, Disputed: s.Disputed,
+	}
+	v.Sentence = fmt.Sprintf("%d receipts, %s, %s of running, charged %s USD, %s countersigned, at most %s",
+		s.Receipts, s.Outcome, time.Duration(s.Units)*time.Millisecond, usd(s.Charged), usd(s.Countersigned), usd(s.Ceiling)) //nolint:gosec // at most 30 days
+	if !s.Disputed.IsZero() {
+		v.Sentence += ", " + usd(s.Disputed) + " disputed"
+	}
+	if f != nil {
+		v.Code, v.Sentence = f.Code, v.Sentence+"; not ended yet"
+	}
+	return v, nil
+}
+
+func withSeq(f *market.Fault) string {
+	if f.Seq == 0 {
+		return fmt.Sprintf("%s (%s)", f.Sentence, f.Code)
+	}
+	return fmt.Sprintf("%s (%s, number %d)", f.Sentence, f.Code, f.Seq)
+}

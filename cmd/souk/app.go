@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"souk/internal/nearest"
 	"souk/node/config"
 	"souk/node/control"
 	"souk/protocol/wire"
@@ -71,8 +72,14 @@ func group(cmd *cobra.Command, args []string) error {
 		return cmd.Help()
 	}
 	sentence := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		sentence += ", did you mean " + near[0] + "?"
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	if near := nearest.To(args[0], names); near != "" {
+		sentence += ", did you mean " + near + "?"
 	}
 	return usage("%s", sentence)
 }

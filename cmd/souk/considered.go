@@ -23,7 +23,9 @@ func writeConsidered(w io.Writer, p client.Plan) {
 		}
 		writeTable(w, append([]string{""}, candidateHead...), rows)
 	}
-	fmt.Fprintln(w, p.Summary)
+	if p.Summary != "" {
+		fmt.Fprintln(w, p.Summary)
+	}
 	if p.Code == "" {
 		fmt.Fprintf(w, "worst case: %s USD over all executions\n", usd(p.WorstCost))
 	}
@@ -51,6 +53,11 @@ func speedText(c client.Candidate) string {
 		return "–"
 	}
 	text := strconv.FormatUint(c.Speed, 10)
+	for unit, size := range map[string]float64{"k": 1e3, "M": 1e6, "G": 1e9} {
+		if n := float64(c.Speed) / size; n >= 1 && n < 1000 {
+			text = strconv.FormatFloat(n, 'f', 1, 64) + unit
+		}
+	}
 	if c.SpeedFrom == "own receipts" {
 		text += "*"
 	}

@@ -187,7 +187,7 @@ func readable(path string) error {
 func whyNot(path, what string, err error) string {
 	switch {
 	case os.IsNotExist(err):
-		return fmt.Sprintf("%s %s does not exist; relative paths start at the job file's folder", what, path)
+		return fmt.Sprintf("%s %s does not exist", what, path)
 	case os.IsPermission(err):
 		return fmt.Sprintf("%s %s can't be read: permission denied", what, path)
 	}

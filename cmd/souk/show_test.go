@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"souk/node/client"
+	"souk/node/control"
+	"souk/protocol/market"
+	"souk/protocol/market/markettest"
+)
+
+func TestTheConsideredTable(t *testing.T) {
+	plan := client.Plan{
+		Summary: "2 providers, 1 can be leased", WorstCost: *amount(67_200),
+		Candidates: []client.Candidate{
+			{
+				Peer: "16Uiu2HAmB4aLknDhiDithBaMZWbVcZp6Wv9BLvYh61GK1jHSqQyz", Devices: "1x RTX 4090 24 GiB (simulated)", Region: "eu",
+				PricePerHour: *amount(400_000), Speed: 98_000, SpeedFrom: "own receipts", WorstCost: *amount(67_200), Prepaid: *amount(112),
+				Quoted: true, Chosen: true, Why: "cheapest per unit of speed",
+			},
+			{
+				Peer: "16Uiu2HAmQistkrsFJFuYxZKP7T6XSgVF1W8eZDePBcPwiRTx59SV", Devices: "CPU only", PricePerHour: *amount(620_000), Speed: 100_000,
+				SpeedFrom: "offer", WhyNot: "asks 0.62/h, your limit is 0.50/h", Code: "over_price",
+			},
+		},
+	}
+	var out bytes.Buffer
+	writeConsidered(&out, plan)
+	golden := filepath.Join("testdata", "considered.txt")
+	want, err := os.ReadFile(golden)
+	require.NoError(t, err)
+	require.Equal(t, string(want), out.String())
+}
+
+func TestListings(t *testing.T) {
+	d := newDesk(t)
+	d.node.jobs = []control.JobInfo{{
+		ID: "job1", Name: "digits", State: "done", Created: time.Now(), Exit: code(125), Source: "souk", Code: "no_provider", Text: "nobody",
+		Executions: []control.ExecutionInfo{{Attempt: 1, Peer: "p", Lease: "l", State: "closed", Outcome: "provider_failed", Text: "it vanished"}},
+	}}
+	require.Zero(t, d.souk("jobs"))
+	require.Contains(t, d.out.String(), "125 no_provider")
+	require.Zero(t, d.souk("jobs", "--json"))
+	var j control.JobInfo
+	require.NoError(t, json.Unmarshal(d.out.Bytes(), &j))
+	require.Equal(t, "job1", j.ID)
+	require.Zero(t, d.souk("job", "job1"))
+	require.Contains(t, d.out.String(), "it vanished")
+	require.Equal(t, 125, d.souk("job", "x", "--json"))
+	require.Equal(t, "unknown", lastEvent(t, d).Code)
+	require.Zero(t, d.souk("node", "status"))
+	require.Contains(t, d.out.String(), "from everywhere")
+	require.Zero(t, d.souk("config", "show", "--network", "mine"))
+	require.Regexp(t, `network +mine +--network`, d.out.String())
+	require.Zero(t, d.souk("version"))
+	require.Contains(t, d.out.String(), "souk "+version)
+	require.Zero(t, d.souk("completion", "bash"))
+	require.NotEmpty(t, d.out.String())
+}
+
+func TestReceiptFilesNeedNothingButThemselves(t *testing.T) {
+	d := newDesk(t)
+	require.Zero(t, d.souk("receipts", "export", "abc", "-o", "r.car"), d.err.String())
+	require.Equal(t, 125, d.souk("receipts", "export", "abc", "-o", "r.car"))
+	require.Contains(t, d.err.String(), "exists")
+	require.Zero(t, d.souk("receipts", "verify", "--all"))
+	require.Contains(t, d.out.String(), "1 of 1 leases verified")
+	require.Zero(t, d.souk("receipts", "show", "abc"))
+
+	alone := &app{in: &bytes.Buffer{}, out: &d.out, err: &d.err, environ: []string{"SOUK_DATA_DIR=/nonexistent"}, signals: d.signals}
+	d.out.Reset()
+	require.Zero(t, alone.main([]string{"receipts", "verify", "r.car", "--json"}), d.err.String())
+	var v verdict
+	require.NoError(t, json.Unmarshal(d.out.Bytes(), &v))
+	require.True(t, v.OK)
+	require.Equal(t, market.Outcome(1).String(), v.Outcome)
+
+	d.node.bundle = markettest.Bundle(markettest.Plan{Units: []uint64{1000, 2000, 3000}})
+	d.node.bundle.Receipts = append(d.node.bundle.Receipts[:1:1], d.node.bundle.Receipts[2:]...)
+	require.Zero(t, d.souk("receipts", "export", "abc", "-o", "gap.car"))
+	require.Equal(t, 1, d.souk("receipts", "verify", "gap.car"))
+	require.Contains(t, d.out.String(), "BAD gap.car")
+	require.Contains(t, d.out.String(), "(gap, number")
+	require.Equal(t, 1, d.souk("receipts", "verify", "--all"))
+	require.Equal(t, 125, d.souk("receipts", "verify", "m.wasm"))
+	require.Contains(t, d.err.String(), "not a receipt file")
+}
+
+func TestInitLeavesWhatIsThere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	var out, errs bytes.Buffer
+	a := func() *app {
+		return &app{in: &bytes.Buffer{}, out: &out, err: &errs, environ: []string{"SOUK_DATA_DIR=" + dir}}
+	}
+	require.Zero(t, a().main([]string{"init"}), errs.String())
+	info, err := os.Stat(dir)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	key, err := os.ReadFile(keyFile(dir))
+	require.NoError(t, err)
+	require.Zero(t, a().main([]string{"init"}), errs.String())
+	require.Contains(t, out.String(), "was there, left alone")
+	again, err := os.ReadFile(keyFile(dir))
+	require.NoError(t, err)
+	require.Equal(t, key, again)
+	require.NoError(t, os.WriteFile(keyFile(dir), []byte("nonsense"), 0o600))
+	require.Equal(t, 125, a().main([]string{"init"}))
+	require.Equal(t, 1, a().main([]string{"doctor"}))
+	require.Contains(t, out.String(), "WRONG")
+}
+
+func TestNoKeyYet(t *testing.T) {
+	d := newDesk(t)
+	require.NoError(t, os.Remove(keyFile(d.dir)))
+	require.Equal(t, 125, d.souk("jobs"))
+	require.Contains(t, d.err.String(), "make one with `souk init`")
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -208,4 +207,3 @@ func (p *payer) outputs(ctx context.Context) error {
 	return blob.Get(ctx, p.w.guest.host, p.w.target.ID, h, root, &basket{want: l.results.blocks}, nil)
 }
 
-var _ io.Writer = (*lines)(nil)

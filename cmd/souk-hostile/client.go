@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -178,11 +179,13 @@ func allProtocols() []protocol.ID {
 	return []protocol.ID{wire.OfferProtocol, wire.LeaseProtocol, wire.RunProtocol, wire.BlobProtocol, wire.StatusProtocol}
 }
 
-// ended waits until the provider ends the stream, and tells how long that took.
+// ended waits for the provider to end the stream, and tells how long that
+// took and whether it happened.
 func ended(s network.Stream, within time.Duration) (time.Duration, bool) {
 	start := time.Now()
 	_ = s.SetReadDeadline(start.Add(within))
 	_, err := io.Copy(io.Discard, io.LimitReader(s, wire.MaxData))
-	var timeout interface{ Timeout() bool }
-	return time.Since(start), !(errors.As(err, &timeout) && timeout.Timeout())
+	var deadline net.Error
+	open := errors.As(err, &deadline) && deadline.Timeout()
+	return time.Since(start), !open
 }

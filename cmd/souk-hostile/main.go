@@ -38,18 +38,21 @@ var errUsage = errors.New("wrong usage")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
 	err := command(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()
+	os.Exit(exitCode(err))
+}
+
+func exitCode(err error) int {
 	switch {
 	case err == nil:
-		os.Exit(exitKept)
+		return exitKept
 	case errors.Is(err, errUsage):
-		os.Exit(exitUsage)
+		return exitUsage
 	case !errors.Is(err, errBroken): // of a broken rule everything is said already
 		fmt.Fprintln(os.Stderr, "souk-hostile:", err)
 	}
-	os.Exit(exitBroken)
+	return exitBroken
 }
 
 // streams are where a program reads and writes.

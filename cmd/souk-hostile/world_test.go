@@ -206,4 +206,3 @@ func (p *payer) outputs(ctx context.Context) error {
 	l := p.w.shop.find(h, p.w.guest.host.ID())
 	return blob.Get(ctx, p.w.guest.host, p.w.target.ID, h, root, &basket{want: l.results.blocks}, nil)
 }
-

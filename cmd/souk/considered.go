@@ -21,7 +21,7 @@ func writeConsidered(w io.Writer, p client.Plan) {
 			}
 			rows = append(rows, append([]string{mark}, candidateRow(c)...))
 		}
-		writeTable(w, append([]string{""}, candidateHead...), rows)
+		writeTable(w, append([]string{""}, candidateHead()...), rows)
 	}
 	if p.Summary != "" {
 		fmt.Fprintln(w, p.Summary)
@@ -31,7 +31,9 @@ func writeConsidered(w io.Writer, p client.Plan) {
 	}
 }
 
-var candidateHead = []string{"PROVIDER", "DEVICES", "REGION", "PRICE", "SPEED", "AT WORST", "PREPAID", "WHY"}
+func candidateHead() []string {
+	return []string{"PROVIDER", "DEVICES", "REGION", "PRICE", "SPEED", "AT WORST", "PREPAID", "WHY"}
+}
 
 func candidateRow(c client.Candidate) []string {
 	why := c.Why

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -35,11 +36,9 @@ func (a *app) offersCommand() *cobra.Command {
 			return list(a, offers, func() {
 				rows := make([][]string, 0, len(offers))
 				for _, c := range offers {
-					row := candidateRow(c)
-					rows = append(rows, append(row[:5:5], row[7]))
+					rows = append(rows, withoutCosts(candidateRow(c)))
 				}
-				head := append(candidateHead[:5:5], candidateHead[7])
-				writeTable(a.out, head, rows)
+				writeTable(a.out, withoutCosts(candidateHead()), rows)
 				if len(offers) == 0 {
 					fmt.Fprintln(a.err, "nobody answered; `souk node status` says whether this node is connected")
 				}
@@ -51,6 +50,9 @@ func (a *app) offersCommand() *cobra.Command {
 	cmd.Flags().StringVar(&executor, "executor", "wasm", "what runs the job")
 	return cmd
 }
+
+// withoutCosts leaves out the columns that only a job's plan fills.
+func withoutCosts(row []string) []string { return slices.Delete(row, 5, 7) }
 
 // needFlags adds the flags that say what a job needs of a provider.
 func needFlags(cmd *cobra.Command) {

@@ -117,6 +117,10 @@ func withReason(text, reason string) string {
 // transferText is what stands where no bar can.
 func transferText(w io.Writer, e client.Event) {
 	if e.Total > 0 && e.Done >= e.Total {
-		fmt.Fprintf(w, "%s: %s transferred\n", e.What, quantity.Human(e.Total))
+		size := quantity.Human(e.Total)
+		if e.Total < 1<<10 {
+			size += " bytes"
+		}
+		fmt.Fprintf(w, "%s: %s transferred\n", e.What, size)
 	}
 }

@@ -86,7 +86,7 @@ func TestDataDir(t *testing.T) {
 func TestBadConfig(t *testing.T) {
 	for name, c := range map[string]struct{ file, want string }{
 		"no YAML":            {"network: [", "config.yaml: it is no YAML: line 1"},
-		"unknown key":        {"network: a\nnetwrok: b", "config.yaml:2: netwrok: unknown key, did you mean network?"},
+		"unknown key":        {"network: a\nnetwok: b", "config.yaml:2: netwok: unknown key, did you mean network?"},
 		"unknown inner":      {"provider:\n  prise: 1", "config.yaml:2: provider.prise: unknown key, did you mean provider.price?"},
 		"unknown section":    {"provder:\n  price: 1", "config.yaml:1: provder: unknown key"},
 		"twice":              {"region: eu\nregion: na", "config.yaml:2: region: it stands here again"},
@@ -132,8 +132,8 @@ func TestBadValuesNameTheirSource(t *testing.T) {
 }
 
 func TestAnUnknownVariableIsAWarning(t *testing.T) {
-	got := load(t, config.Sources{DataDir: t.TempDir(), Environ: []string{"SOUK_NETWROK=a", "SOUK_PASSPHRASE=x"}})
-	require.Equal(t, []string{"SOUK_NETWROK in the environment means nothing to souk, did you mean SOUK_NETWORK?"}, got.Warnings)
+	got := load(t, config.Sources{DataDir: t.TempDir(), Environ: []string{"SOUK_NETWOK=a", "SOUK_PASSPHRASE=x"}})
+	require.Equal(t, []string{"SOUK_NETWOK in the environment means nothing to souk, did you mean SOUK_NETWORK?"}, got.Warnings)
 }
 
 func TestTheTemplateChangesNothing(t *testing.T) {

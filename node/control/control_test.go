@@ -154,8 +154,7 @@ func TestWhoGoesAwayEndsTheirStream(t *testing.T) {
 	require.NoError(t, served.Err())
 	cancel()
 	<-served.Done()
-	for range events { //nolint:revive // until it is closed
-	}
+	require.Eventually(t, func() bool { _, open := <-events; return !open }, 10*time.Second, time.Millisecond)
 }
 
 func TestANodeThatEndsDoesNotFinishAStream(t *testing.T) {

@@ -91,7 +91,7 @@ func lockStart(ctx context.Context, dataDir string) (unlock func(), err error) {
 type process struct {
 	dataDir string
 	from    int64 // where its part of the log begins
-	died    chan error
+	died    chan struct{}
 }
 
 func spawn(dataDir string, command []string) (*process, error) {
@@ -115,8 +115,11 @@ func spawn(dataDir string, command []string) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, wire.Refuse(NodeFailed, "the background node can't be started: %v", err)
 	}
-	p := &process{dataDir: dataDir, from: from, died: make(chan error, 1)}
-	go func() { p.died <- cmd.Wait() }() // ends with the node, or with this process
+	p := &process{dataDir: dataDir, from: from, died: make(chan struct{})}
+	go func() { // ends with the node, or with this process
+		defer close(p.died)
+		_ = cmd.Wait() // how it ended stands in its log
+	}()
 	return p, nil
 }
 

@@ -1,7 +1,6 @@
 package jobfile
 
 import (
-	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -225,6 +224,3 @@ func (d *draft) placeOf(field string, file string) place {
 	}
 	return place{file: file, field: field}
 }
-
-// envKeys are the variables' names in order.
-func (s Spec) envKeys() []string { return slices.Sorted(maps.Keys(s.Env)) }

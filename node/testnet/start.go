@@ -2,6 +2,7 @@ package testnet
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -156,18 +157,27 @@ func (n *Node) ready(ctx context.Context) error {
 
 func (n *Node) answers(ctx context.Context) bool {
 	if n.Role == Hostile {
-		b, err := os.ReadFile(filepath.Join(n.Dir, readyFile))
-		n.Addr = strings.TrimSpace(string(b))
-		if i := strings.LastIndex(n.Addr, "/p2p/"); i >= 0 {
-			n.Peer = n.Addr[i+len("/p2p/"):]
-		}
-		return err == nil && n.Addr != ""
+		return n.isReady()
 	}
 	st, err := control.NewClient(n.Dir).Status(ctx)
 	if err != nil || len(st.Addrs) == 0 {
 		return false
 	}
 	n.Peer, n.Addr = st.Peer, st.Addrs[0]
+	return true
+}
+
+// isReady reads what souk-hostile writes once it is up.
+func (n *Node) isReady() bool {
+	var said struct {
+		Peer  string   `json:"peer"`
+		Addrs []string `json:"addrs"`
+	}
+	b, err := os.ReadFile(filepath.Join(n.Dir, readyFile))
+	if err != nil || json.Unmarshal(b, &said) != nil || len(said.Addrs) == 0 {
+		return false
+	}
+	n.Peer, n.Addr = said.Peer, said.Addrs[0]
 	return true
 }
 

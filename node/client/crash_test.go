@@ -148,13 +148,18 @@ func requireBooksAgree(t *testing.T, a *actor, f *fake, jobID string) {
 			defer f.mu.Unlock()
 			require.Equal(t, ch.Voucher, f.highest)
 			require.False(t, f.fell)
-			before := market.Amount{}
-			for v, err := range tx.Vouchers(ledger.Client, ch.ID) {
-				require.NoError(t, err)
-				require.True(t, before.Less(v.Max), "vouchers only grow")
-				before = v.Max
-			}
+			requireVouchersGrow(t, tx, ch.ID)
 		}
 		return nil
 	}))
+}
+
+func requireVouchersGrow(t *testing.T, tx *ledger.Tx, channel market.Hash) {
+	t.Helper()
+	before := market.Amount{}
+	for v, err := range tx.Vouchers(ledger.Client, channel) {
+		require.NoError(t, err)
+		require.True(t, before.Less(v.Max), "vouchers only grow")
+		before = v.Max
+	}
 }

@@ -76,6 +76,11 @@ func (f *fake) play(ctx context.Context, l *fakeLease, at run.Attach, c *run.Con
 			return err
 		}
 	}
+	if n := at.ReceiptSeq; n > 0 { // as one that lost the countersignature
+		if err := wait(func() bool { return l.counter[n] != nil }); err != nil {
+			return err
+		}
+	}
 	for seq := uint32(1); f.script.forever || int(seq) <= f.script.ticks; seq++ {
 		if f.isCancelled(l) {
 			break
@@ -233,4 +238,13 @@ func (f *fake) hasInputs(ctx context.Context, l *fakeLease) bool {
 		}
 	}
 	return true
+}
+
+// forget makes every quote so far void.
+func (f *fake) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for h := range f.quotes {
+		f.void[h] = true
+	}
 }

@@ -294,12 +294,3 @@ func (f *fake) wake() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
-
-// forget makes every quote so far void.
-func (f *fake) forget() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for h := range f.quotes {
-		f.void[h] = true
-	}
-}

@@ -20,11 +20,11 @@ func TestWhatAProviderCanDoWrong(t *testing.T) {
 		name    string
 		script  script
 		outcome string // of its execution; empty: there is none
-		cheated bool
+		cheated market.FaultCode
 		paid    bool // something was countersigned
 	}{
-		{name: "charges more time than has passed", script: script{ticks: 3, overCharge: true, output: "x"}, outcome: "provider_failed", cheated: true},
-		{name: "signs two receipts with one number", script: script{ticks: 3, equivocate: true, output: "x"}, outcome: "provider_failed", cheated: true, paid: true},
+		{name: "charges more time than has passed", script: script{ticks: 3, overCharge: true, output: "x"}, outcome: "provider_failed", cheated: market.FaultOverTime},
+		{name: "signs two receipts with one number", script: script{ticks: 3, equivocate: true, output: "x"}, outcome: "provider_failed", cheated: market.FaultEquivocation, paid: true},
 		{name: "names outputs and doesn't give them", script: script{ticks: 2, withhold: true, output: "x"}, outcome: "provider_failed", paid: true},
 		{name: "vanishes half-way", script: script{ticks: 5, dieAfter: 2, output: "x"}, outcome: "lost", paid: true},
 		{name: "answers every attach with later", script: script{silent: true}, outcome: "lost"},
@@ -65,25 +65,26 @@ func TestWhatAProviderCanDoWrong(t *testing.T) {
 	}
 }
 
-func requireCheated(t *testing.T, a *actor, bad *fake, x client.ExecutionInfo, want bool) {
+func requireCheated(t *testing.T, a *actor, bad *fake, x client.ExecutionInfo, want market.FaultCode) {
 	t.Helper()
 	require.NoError(t, a.book.View(t.Context(), func(tx *ledger.Tx) error {
 		p, err := tx.Peer(bad.host.ID().String())
 		require.NoError(t, err)
-		require.Equal(t, want, p.Cheated > 0, p.LastFault)
+		require.Equal(t, want != "", p.Cheated > 0, p.LastFault)
 		return nil
 	}))
 	h, err := market.ParseHash(x.Lease)
 	require.NoError(t, err)
 	ev, err := a.engine.Evidence(t.Context(), h)
-	if !want {
+	if want == "" {
 		require.ErrorIs(t, err, ledger.ErrNotFound)
 		return
 	}
 	require.NoError(t, err)
 	require.NotEmpty(t, ev.Receipts, "the signed receipts are kept")
 	require.NotEmpty(t, ev.Sentence)
-	if ev.Code == string(market.FaultEquivocation) {
+	require.Equal(t, string(want), ev.Code)
+	if want == market.FaultEquivocation {
 		require.True(t, market.Equivocation(bad.chain, signed(t, ev.Receipts[0]), signed(t, ev.Receipts[1]), bad.signer.Address()))
 	}
 }
@@ -215,6 +216,27 @@ func TestTheTotalCapsTheLease(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(client.OverTotal), plan.Code)
 	require.Contains(t, plan.Summary, "0.06 would pay for the whole 1m0s")
+}
+
+func TestARetryStaysWithinWhatIsLeftOfTheTotal(t *testing.T) {
+	bad := newFake(t, script{price: 3_600_000, speed: 1000, ticks: 5, dieAfter: 1}) // 1000 a tick
+	good := newFake(t, script{price: 3_600_000, speed: 1, ticks: 1})
+	e := newActor(t, bad, good).start(nil)
+	total := market.NewAmount(4_000)
+	id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.Total = total }), "")
+	require.NoError(t, err)
+	_, last := finished(t, e, id)
+	require.Equal(t, "job", last.Source, last.Text)
+	info, err := e.Job(t.Context(), id)
+	require.NoError(t, err)
+	require.Len(t, info.Executions, 2)
+	first := info.Executions[0].Vouchered
+	require.False(t, first.Less(market.NewAmount(1_000)), "the lost provider can keep its prepaid tick")
+	good.mu.Lock()
+	defer good.mu.Unlock()
+	for _, l := range good.leases {
+		require.False(t, total.Less(first.Add(l.a.Quote.Ceiling())), "%s on top of %s", l.a.Quote.Ceiling(), first)
+	}
 }
 
 func TestCapsInMoneyKeepTheNodeFromSigning(t *testing.T) {

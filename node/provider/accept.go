@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -25,13 +26,18 @@ func (p *Provider) Accept(ctx context.Context, client peer.ID, a leases.Accepted
 }
 
 func (p *Provider) accept(ctx context.Context, client peer.ID, a leases.Accepted) (market.Signature, error) {
+	end, err := p.accepts.take(ctx, a.Quote.Hash())
+	if err != nil {
+		return market.Signature{}, err
+	}
+	defer end()
 	if sig, done, err := p.answered(ctx, a); done || err != nil {
 		return sig, err
 	}
 	if err := p.able(); err != nil {
 		return market.Signature{}, err
 	}
-	if !p.reconciled(a.Quote.Channel) {
+	if !p.reconciled(account{client, a.Quote.Channel}) {
 		return market.Signature{}, wire.Refuse(wire.NotReconciled, "the two sides have not exchanged this channel's status since they started; ask for it first")
 	}
 	held, err := p.hold(ctx, a)
@@ -43,7 +49,9 @@ func (p *Provider) accept(ctx context.Context, client peer.ID, a leases.Accepted
 		held.Release()
 		return market.Signature{}, err
 	}
-	l := &lease{p: p, hash: a.Lease.Hash(), channel: a.Quote.Channel, peer: client, quote: a.Quote, terms: a.Terms, job: a.Job, held: held}
+	l := p.newLease(a.Lease.Hash(), client, a.Quote, a.Terms, a.Job)
+	l.held = held
+	l.exchanged.Store(true)
 	err = p.Ledger.Update(ctx, func(tx *ledger.Tx) error {
 		rec, err := p.writeLease(tx, client, a, sig, held)
 		if err != nil {
@@ -107,13 +115,15 @@ func (p *Provider) hold(ctx context.Context, a leases.Accepted) (*capacity.Reser
 	if err != nil {
 		return nil, err
 	}
+	p.room.Lock()
 	held, err := p.Capacity.Reserve(a.Quote.Nonce.Hex(), needOf(request), p.Now().Add(wire.AskTimeout))
+	p.room.Unlock()
 	var short *capacity.Shortage
 	switch {
 	case errors.As(err, &short):
 		return nil, wire.Refuse(wire.Taken, "another client accepted first").Near("%s", short.Error()).After(p.Tick)
 	case errors.Is(err, capacity.ErrDuplicate):
-		return nil, wire.Refuse(wire.WrongState, "the quote is being accepted already")
+		return nil, wire.Refuse(wire.Busy, "the quote is being accepted already; send the accept again").After(time.Second)
 	case err != nil:
 		return nil, err
 	}
@@ -165,6 +175,7 @@ func (p *Provider) takeVoucher(tx *ledger.Tx, client peer.ID, a leases.Accepted)
 	if err != nil {
 		return err
 	}
+	ch.Config = a.Config.Encode() // a channel that was adopted came without
 	if a.Voucher != nil {
 		if ch, err = raise(tx, ch, *a.Voucher, a.VoucherSignature, p.nowMillis()); err != nil {
 			return err
@@ -175,8 +186,11 @@ func (p *Provider) takeVoucher(tx *ledger.Tx, client peer.ID, a leases.Accepted)
 		cover.Credit = cover.Credit.Add(a.Quote.TickPrice.Times(uint64(a.Terms.CreditTicks)))
 		if prepaid := a.Quote.Part(market.Amount{}, a.Terms.PrepayTicks, false); !cover.MayStart(prepaid) {
 			cover.Started = cover.Started.Add(prepaid)
-			return wire.Refuse(wire.BadVoucher, "the voucher doesn't cover what is signed and the prepaid ticks: %s more is needed", cover.Missing()).
+			return wire.Refuse(wire.BadVoucher, "the voucher doesn't cover what is signed and the prepaid ticks: %s more is needed%s", cover.Missing(), p.disputed(ch)).
 				Near("a voucher of %s", ch.Voucher.Add(cover.Missing()))
+		}
+		if err := p.affords(client, a); err != nil {
+			return err
 		}
 	}
 	return tx.PutChannel(ch)
@@ -195,21 +209,4 @@ func raise(tx *ledger.Tx, ch ledger.Channel, v market.Voucher, sig market.Signat
 		return ch, err
 	}
 	return tx.Channel(ch.Role, ch.ID) // AddVoucher counts in it
-}
-
-// cover is what a channel may go on with, leaving one lease's own tick out.
-func (p *Provider) cover(ch ledger.Channel, except market.Hash) market.Cover {
-	c := market.Cover{Voucher: ch.Voucher, Signed: ch.Signed}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for h, l := range p.leases {
-		if l.channel != ch.ID || !l.running() {
-			continue
-		}
-		c.Credit = c.Credit.Add(l.quote.TickPrice.Times(uint64(l.terms.CreditTicks)))
-		if h != except {
-			c.Started = c.Started.Add(l.quote.TickPrice)
-		}
-	}
-	return c
 }

@@ -31,7 +31,14 @@ type attachment struct {
 	done   bool   // Done was sent
 }
 
-var errSuperseded = wire.Refuse(wire.Superseded, "a newer attach took this lease over")
+var (
+	errSuperseded = wire.Refuse(wire.Superseded, "a newer attach took this lease over")
+	errClosing    = wire.Refuse(wire.ShuttingDown, "this provider is shutting down; attach again once it is back")
+)
+
+// lookAgain is how often a lease is looked for that is on its way from memory
+// to the books or back.
+const lookAgain = 10
 
 // Attach runs a conversation with the client of a lease.
 func (p *Provider) Attach(ctx context.Context, client peer.ID, at run.Attach, conv *run.Conversation) error {
@@ -41,33 +48,66 @@ func (p *Provider) Attach(ctx context.Context, client peer.ID, at run.Attach, co
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	a := &attachment{l: l, conv: conv, cancel: cancel, offset: at.LogOffset, seq: at.ReceiptSeq}
-	l.mu.Lock()
-	if l.conv != nil {
-		l.conv.cancel(errSuperseded)
-	}
-	l.conv, l.attached = a, true
-	l.wakeLocked()
-	l.mu.Unlock()
-	defer l.detach(a)
+	defer context.AfterFunc(p.ctx, func() { cancel(errClosing) })()
+	a := p.enter(l, &attachment{conv: conv, cancel: cancel, offset: at.LogOffset, seq: at.ReceiptSeq})
+	defer a.l.detach(a)
 
 	received := make(chan error, 1)
-	p.wg.Go(func() { received <- a.receive(ctx) })
+	if !p.spawn(func() { received <- a.receive(ctx) }) {
+		return errClosing
+	}
 	err = a.send(ctx, received)
 	cancel(err)
 	return err // the dispatcher ends the stream, and with it receive
 }
 
+// enter makes a the newest stream of its lease, which is l unless another
+// stream brought the lease to memory meanwhile.
+func (p *Provider) enter(l *lease, a *attachment) *attachment {
+	p.mu.Lock()
+	if other := p.leases[l.hash]; other != nil {
+		l = other
+		other.mu.Lock()
+	} else {
+		l.mu.Lock()
+		if over(l.rec.State) { // else its accept has just failed
+			p.leases[l.hash] = l
+		}
+	}
+	p.mu.Unlock()
+	defer l.mu.Unlock()
+	a.l = l
+	if l.conv != nil {
+		l.conv.cancel(errSuperseded)
+	}
+	l.conv, l.attached = a, true
+	l.wakeLocked()
+	l.here()
+	return a
+}
+
 func (l *lease) detach(a *attachment) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.conv == a {
 		l.conv = nil
 	}
+	l.mu.Unlock()
+	l.settle()
 }
 
 // find gives a client's lease, from memory or, once it is settled, the books.
 func (p *Provider) find(ctx context.Context, client peer.ID, h market.Hash) (*lease, error) {
+	for range lookAgain {
+		l, err := p.look(ctx, client, h)
+		if l != nil || err != nil {
+			return l, err
+		}
+	}
+	return nil, wire.Refuse(wire.Busy, "the lease is just changing; try again").After(time.Second)
+}
+
+// look gives no lease and no error for one whose supervisor has just begun or ended.
+func (p *Provider) look(ctx context.Context, client peer.ID, h market.Hash) (*lease, error) {
 	unknown := wire.Refuse(wire.Unknown, "this provider has no lease %s with this peer", h)
 	if l := p.lease(h); l != nil {
 		if l.peer != client {
@@ -86,6 +126,9 @@ func (p *Provider) find(ctx context.Context, client peer.ID, h market.Hash) (*le
 	if err != nil {
 		return nil, err
 	}
+	if !over(rec.State) {
+		return nil, nil
+	}
 	return p.revive(rec)
 }
 
@@ -94,6 +137,9 @@ func (a *attachment) receive(ctx context.Context) error {
 	for {
 		m, err := a.conv.Receive()
 		if err != nil {
+			return err
+		}
+		if err := a.l.pace.Wait(ctx); err != nil {
 			return err
 		}
 		switch {
@@ -118,7 +164,10 @@ func (a *attachment) receive(ctx context.Context) error {
 // cancel notes, durably, that the client wants the lease to end.
 func (l *lease) cancel(ctx context.Context) error {
 	return l.update(ctx, func(_ *ledger.Tx, rec *ledger.Lease) error {
-		rec.Cancelled = rec.Cancelled || rec.State != market.Finishing && rec.State != market.Closed
+		if rec.Cancelled || over(rec.State) {
+			return errUnchanged
+		}
+		rec.Cancelled = true
 		return nil
 	})
 }
@@ -170,6 +219,9 @@ func (a *attachment) catchUp(ctx context.Context, rec ledger.Lease) error {
 		}
 	}
 	for a.seq < rec.Newest.Seq {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		last := a.seq+1 == rec.Newest.Seq && rec.Outcome != market.NotEnded
 		if last && !a.logged {
 			return nil

@@ -2,7 +2,9 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -46,7 +48,7 @@ func (p *Provider) Sink(ctx context.Context, client peer.ID, h market.Hash, root
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Pin(root, l.keepUntil()); err != nil {
+	if err := s.Pin(root, l.inputsUntil()); err != nil {
 		return nil, err
 	}
 	sink, err := blob.NewSink(ctx, s, root, blob.Limits{Bytes: l.inputLimit()})
@@ -56,21 +58,38 @@ func (p *Provider) Sink(ctx context.Context, client peer.ID, h market.Hash, root
 	return &wakingSink{Sink: sink, l: l}, nil
 }
 
-// inputLimit is what one DAG of the lease may have, in bytes: the leased disk
-// for data, and a module's most on top for the blocks that name it.
+// inputLimit is what the module and the inputs may have, in bytes: the leased
+// disk for data, and a module's most on top.
 func (l *lease) inputLimit() int64 { return l.terms.Disk + MaxModule }
+
+// inputsUntil is how long inputs are kept: for as long as a process may need them.
+func (l *lease) inputsUntil() time.Time {
+	return time.UnixMilli(int64(l.quote.StartBy)).Add(millis(l.quote.MaxMillis)) //nolint:gosec // set by this provider
+}
 
 // MaxModule is the most bytes that a module has.
 const MaxModule = 256 << 20
 
-// wakingSink tells the lease's supervisor when a DAG came in.
+// inputsAgain is how often the inputs may come, counting what a cut transfer
+// sends again.
+const inputsAgain = 2
+
+// wakingSink counts what comes and tells the lease's supervisor when a DAG is in.
 type wakingSink struct {
 	wireblob.Sink
 	l *lease
 }
 
+func (s *wakingSink) Accept(block []byte) error {
+	if s.l.received.Add(int64(len(block))) > inputsAgain*s.l.inputLimit() {
+		return fmt.Errorf("%w: the inputs of a lease may have %d bytes in all", wireblob.ErrOverLimit, s.l.inputLimit())
+	}
+	return s.Sink.Accept(block)
+}
+
 func (s *wakingSink) Close() error {
 	err := s.Sink.Close()
+	s.l.arrivals.Add(1)
 	s.l.wake()
 	return err
 }

@@ -43,9 +43,7 @@ func (s *stage) Recover(context.Context) ([]executor.Execution, error) {
 	defer s.mu.Unlock()
 	var found []executor.Execution
 	for _, a := range s.all {
-		if a.began() {
-			found = append(found, a)
-		}
+		found = append(found, a)
 	}
 	return found, nil
 }

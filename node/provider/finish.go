@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"strings"
 
 	"github.com/ipfs/go-cid"
 
@@ -31,11 +31,16 @@ func (l *lease) finish(ctx context.Context, exec executor.Execution, outcome mar
 	if err := l.endWith(ctx, outcome, r, exec.Usage(), outputs); err != nil {
 		return err
 	}
-	l.mu.Lock()
-	l.exec = nil // streams read the kept log from here on
-	l.wakeLocked()
-	l.mu.Unlock()
+	l.forgetProcess()
 	return exec.Remove()
+}
+
+// forgetProcess makes streams read the kept log from here on.
+func (l *lease) forgetProcess() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.exec = nil
+	l.wakeLocked()
 }
 
 // spoiled is the outcome of a job whose outputs broke a leased limit.
@@ -65,52 +70,87 @@ func (l *lease) keepOutputs(ctx context.Context, exec executor.Execution) (*cid.
 	return &root, s.Pin(root, l.keepUntil())
 }
 
-func (l *lease) keepUntil() time.Time { return time.UnixMilli(int64(min(l.terms.KeepUntil, 1<<62))) } //nolint:gosec // capped
-
 // end signs the last receipt of a lease that has no process.
 func (l *lease) end(ctx context.Context, outcome market.Outcome, r executor.Result) error {
 	return l.endWith(ctx, outcome, r, executor.Usage{}, nil)
 }
 
+// endWith gives the machine back and signs the last receipt, if need be after
+// the channel's status was exchanged. A client that is never heard of again
+// until keepUntil gets none.
 func (l *lease) endWith(ctx context.Context, outcome market.Outcome, r executor.Result, u executor.Usage, outputs *cid.Cid) error {
+	l.giveBack()
+	if heard, err := l.awaitExchange(ctx); err != nil || !heard {
+		return errors.Join(err, l.abandon(ctx, outcome))
+	}
 	rec, _, _ := l.snapshot()
 	units := max(rec.Newest.Units, min(uint64(r.Ran.Milliseconds()), l.quote.MaxMillis)) //nolint:gosec // positive
-	charged := rec.Newest.Charged
+	var charged market.Amount                                                            // at least what was signed before
 	if rec.Started > 0 && outcome != market.ProviderFailed {
-		charged = market.MaxAmount(charged, l.quote.Charge(units))
+		charged = l.quote.Charge(units)
 	}
 	body := bodyOf(u, l.terms)
 	body.Cause, body.Detail, body.Outputs = string(r.Cause), clip(r.Detail), outputs
 	if r.Cause == executor.Exited {
 		body.ExitCode = &r.ExitCode
 	}
-	err := l.sign(ctx, outcome, units, charged, body, func(rec *ledger.Lease) error {
+	err := l.sign(ctx, outcome, units, charged, body, func(rec *ledger.Lease) (err error) {
 		rec.Reason, rec.Ended = body.Detail, l.p.nowMillis()
 		if outputs != nil {
 			rec.Outputs = outputs.String()
 		}
-		next, err := market.Next(rec.State, market.End, l.moment())
-		rec.State = next
+		charged = rec.Newest.Charged
+		rec.State, err = market.Next(rec.State, market.End, l.moment())
 		return err
 	})
+	if errors.Is(err, errOver) {
+		return l.reload(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	l.giveBack()
 	l.p.Notify(Event{At: l.p.Now(), Kind: Ended, Peer: l.peer.String(), Lease: l.hash.Hex(), Outcome: outcome.String(), Charged: &charged, Text: body.Detail})
 	return nil
 }
 
-// sign signs the lease's next receipt. Receipt, mark and channel are one
-// durable write; the client sees the receipt only afterwards.
+// abandon closes a lease without a last receipt.
+func (l *lease) abandon(ctx context.Context, outcome market.Outcome) error {
+	if ctx.Err() != nil {
+		return nil // the node closes; a later start goes on from here
+	}
+	return l.update(ctx, func(_ *ledger.Tx, rec *ledger.Lease) error {
+		if over(rec.State) {
+			return errUnchanged
+		}
+		rec.Outcome, rec.Ended = outcome, l.p.nowMillis()
+		rec.Reason = "the client was not heard of again, so nothing more was signed"
+		for _, e := range []market.Event{market.End, market.Close} {
+			next, err := market.Next(rec.State, e, l.moment())
+			if err != nil {
+				return err
+			}
+			rec.State = next
+		}
+		return nil
+	})
+}
+
+// sign signs the lease's next receipt, at no less than the one before.
+// Receipt, mark and channel are one durable write; the client sees the receipt
+// only afterwards. It is errOver if there is a last receipt already.
 func (l *lease) sign(ctx context.Context, outcome market.Outcome, units uint64, charged market.Amount, body market.Body, with func(*ledger.Lease) error) error {
 	block, err := body.Encode()
 	if err != nil {
 		return err
 	}
 	err = l.update(ctx, func(tx *ledger.Tx, rec *ledger.Lease) error {
+		if over(rec.State) {
+			return errOver
+		}
+		before := rec.Newest
 		r := market.Receipt{
-			Lease: l.hash, Seq: rec.Newest.Seq + 1, Previous: rec.Newest.Hash, Units: units, Charged: charged, Outcome: outcome, BodyHash: market.BlockHash(block),
+			Lease: l.hash, Seq: before.Seq + 1, Previous: before.Hash, Units: max(units, before.Units),
+			Charged: market.MaxAmount(charged, before.Charged), Outcome: outcome, BodyHash: market.BlockHash(block),
 		}
 		sig, err := l.p.signer.Sign(l.p.chain.Digest(r.Hash()))
 		if err != nil {
@@ -120,8 +160,8 @@ func (l *lease) sign(ctx context.Context, outcome market.Outcome, units uint64, 
 		if err != nil {
 			return err
 		}
-		ch.Signed = ch.Signed.Add(charged).Sub(rec.Newest.Charged)
-		rec.Newest = ledger.Mark{Seq: r.Seq, Hash: r.Hash(), Units: units, Charged: charged}
+		ch.Signed = ch.Signed.Add(r.Charged).Sub(before.Charged)
+		rec.Newest = ledger.Mark{Seq: r.Seq, Hash: r.Hash(), Units: r.Units, Charged: r.Charged}
 		rec.Outcome = outcome
 		if with != nil {
 			if err := with(rec); err != nil {
@@ -147,4 +187,4 @@ func bodyOf(u executor.Usage, t market.Terms) market.Body {
 }
 
 // clip keeps a sentence in a receipt's body short.
-func clip(s string) string { return s[:min(len(s), 512)] }
+func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 512)], "") }

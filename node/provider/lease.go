@@ -2,10 +2,14 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
 
 	"souk/node/blob"
 	"souk/node/capacity"
@@ -14,9 +18,22 @@ import (
 	"souk/protocol/market"
 )
 
+// A client's messages on a lease, each of which may cost a durable write.
+const (
+	messagesPerSecond = 5
+	messagesAtOnce    = 64
+)
+
+// errOver is a lease whose last receipt is signed already.
+var errOver = errors.New("the lease has ended")
+
+// errUnchanged, from an update's change, says that there is nothing to write.
+var errUnchanged = errors.New("nothing to write")
+
 // lease is a lease that this provider still has something to do for. One
 // goroutine, its supervisor, walks it from preparing to its last receipt;
-// streams of the client tell it what happened through wake.
+// streams of the client tell it what happened through wake. After that it is
+// in memory only while a stream is attached.
 type lease struct {
 	p       *Provider
 	hash    market.Hash
@@ -27,6 +44,12 @@ type lease struct {
 	job     market.Job
 	held    *capacity.Reservation // nil once given back
 	writes  uint64                // counted inside ledger writes, which come one at a time
+	pace    *rate.Limiter         // of the client's messages
+
+	exchanged atomic.Bool   // the channel's status was exchanged since this process started
+	nudge     chan struct{} // asks for that exchange now
+	arrivals  atomic.Int64  // DAGs whose transfer ended
+	received  atomic.Int64  // bytes of inputs
 
 	mu       sync.Mutex
 	rec      ledger.Lease // as last written
@@ -34,16 +57,28 @@ type lease struct {
 	exec     executor.Execution
 	conv     *attachment   // the newest attach
 	attached bool          // there was one since this process started
+	gone     bool          // no process runs or will run, and nothing of the machine is held
+	unsigned market.Amount // charge of ticks that are over and whose receipt waits for the exchange
+	evicted  bool          // of the leases without cover this one has to stop
 	changed  chan struct{} // closed and replaced when anything above changes
 }
 
 // add makes a lease known to streams.
 func (p *Provider) add(l *lease) {
-	l.changed = make(chan struct{})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.leases[l.hash] = l
 }
+
+// newLease makes a lease of its documents.
+func (p *Provider) newLease(h market.Hash, client peer.ID, q market.Quote, t market.Terms, j market.Job) *lease {
+	return &lease{
+		p: p, hash: h, channel: q.Channel, peer: client, quote: q, terms: t, job: j, changed: make(chan struct{}),
+		pace: rate.NewLimiter(messagesPerSecond, messagesAtOnce), nudge: make(chan struct{}, 1),
+	}
+}
+
+func (l *lease) account() account { return account{l.peer, l.channel} }
 
 func (p *Provider) remove(l *lease) {
 	p.mu.Lock()
@@ -62,14 +97,50 @@ func (p *Provider) lease(h market.Hash) *lease {
 // start gives a lease its supervisor, which begins with the given step.
 func (p *Provider) start(l *lease, step func(context.Context) error) {
 	if l.held != nil {
-		p.Protect(l.peer, true)
+		p.protect(l.peer, 1)
 	}
-	p.wg.Go(func() {
+	p.spawn(func() {
 		if err := step(p.ctx); err != nil && p.ctx.Err() == nil {
 			p.Log.Error("lease stuck", "lease", l.hash, "err", err)
 			p.Notify(Event{At: p.Now(), Kind: Trouble, Lease: l.hash.Hex(), Text: err.Error()})
 		}
+		l.settle()
 	})
+}
+
+// settle drops a lease from memory when neither a supervisor nor a stream has
+// anything to do with it any more; the books have it.
+func (l *lease) settle() {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conv == nil && over(l.rec.State) && l.p.leases[l.hash] == l {
+		delete(l.p.leases, l.hash)
+	}
+}
+
+// over tells that a lease in that state has its last receipt.
+func over(s market.State) bool { return s == market.Finishing || s == market.Closed }
+
+// protect counts the leases for which a peer's connections are kept.
+func (p *Provider) protect(who peer.ID, by int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.holders[who]
+	if p.holders[who] += by; p.holders[who] == 0 {
+		delete(p.holders, who)
+	}
+	if (before == 0) != (before+by == 0) {
+		p.Protect(who, before == 0)
+	}
+}
+
+// stopped tells that no process runs or will run.
+func (l *lease) stopped() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gone
 }
 
 // running tells that the lease may still start or run a process.
@@ -99,7 +170,8 @@ func (l *lease) wakeLocked() {
 }
 
 // update changes the lease's record in one durable write. change may put
-// more in the same write.
+// more in the same write; with errUnchanged nothing is written, and what was
+// read is durable.
 func (l *lease) update(ctx context.Context, change func(tx *ledger.Tx, rec *ledger.Lease) error) error {
 	var rec ledger.Lease
 	var write uint64
@@ -114,7 +186,8 @@ func (l *lease) update(ctx context.Context, change func(tx *ledger.Tx, rec *ledg
 		}
 		return tx.PutLease(rec)
 	})
-	if err != nil {
+	unchanged := errors.Is(err, errUnchanged)
+	if err != nil && !unchanged {
 		return err
 	}
 	l.mu.Lock()
@@ -122,8 +195,17 @@ func (l *lease) update(ctx context.Context, change func(tx *ledger.Tx, rec *ledg
 	if write > l.shown { // two writes may return in either order
 		l.rec, l.shown = rec, write
 	}
-	l.wakeLocked()
+	if !unchanged {
+		l.wakeLocked()
+	}
 	return nil
+}
+
+// reload shows the lease as it is in the books.
+func (l *lease) reload(ctx context.Context) error {
+	err := l.update(ctx, func(*ledger.Tx, *ledger.Lease) error { return errUnchanged })
+	l.wake()
+	return err
 }
 
 // step moves the lease's state on by an event, durably.
@@ -152,16 +234,32 @@ func (l *lease) roots() []cid.Cid {
 	return roots
 }
 
-// giveBack frees what the lease holds of the machine.
+// giveBack frees what the lease holds of the machine: no process of it runs
+// any more.
 func (l *lease) giveBack() {
-	if l.held == nil {
-		return
+	l.mu.Lock()
+	l.gone = true
+	l.mu.Unlock()
+	if l.held != nil {
+		l.held.Release()
+		l.held = nil
+		l.p.protect(l.peer, -1)
 	}
-	l.held.Release()
-	l.held = nil
-	l.p.Protect(l.peer, false)
 	l.p.freeChanged()
 }
+
+// nextTick is what the tick that runs or comes next costs at most.
+func (l *lease) nextTick() market.Amount {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.nextTickLocked()
+}
+
+func (l *lease) nextTickLocked() market.Amount {
+	return market.MinAmount(l.quote.TickPrice, l.quote.Ceiling().Sub(l.rec.Newest.Charged).Sub(l.unsigned))
+}
+
+func (l *lease) keepUntil() time.Time { return time.UnixMilli(int64(min(l.terms.KeepUntil, 1<<62))) } //nolint:gosec // capped
 
 func (l *lease) spec() executor.Spec {
 	s := executor.Spec{

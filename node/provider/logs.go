@@ -14,7 +14,9 @@ import (
 // An ended execution's log is kept beside the ledger until the lease is
 // closed and its time is over, because its workspace goes at once.
 
-func (p *Provider) logPath(lease market.Hash) string { return filepath.Join(p.Dir, lease.Hex()+".log") }
+func (p *Provider) logPath(lease market.Hash) string {
+	return filepath.Join(p.Dir, lease.Hex()+logSuffix)
+}
 
 // keepLog copies the log of an ended execution, durably.
 func (l *lease) keepLog(ctx context.Context, exec executor.Execution) error {
@@ -24,15 +26,15 @@ func (l *lease) keepLog(ctx context.Context, exec executor.Execution) error {
 	}
 	defer func() { _ = from.Close() }()
 	path := l.p.logPath(l.hash)
-	f, err := os.OpenFile(path+".part", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path+partSuffix, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(f, from)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(path+".part"))
+		return errors.Join(err, os.Remove(path+partSuffix))
 	}
-	return os.Rename(path+".part", path)
+	return os.Rename(path+partSuffix, path)
 }
 
 // openLog reads a lease's log from offset: from its execution while there is

@@ -35,8 +35,8 @@ func (p *Provider) SealedOffers(_ context.Context, limit int) ([][]byte, error) 
 }
 
 func (p *Provider) own() ([]byte, error) {
-	now := p.Now()
-	o := p.Offer()
+	changed := p.Changed()
+	now, o := p.Now(), p.Offer()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.offer.bytes != nil && now.Sub(p.offer.at) < resealAfter {
@@ -48,7 +48,10 @@ func (p *Provider) own() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.offer = sealed{bytes: b, at: now, sequence: o.Sequence}
+	p.offer = sealed{at: now, sequence: o.Sequence}
+	if changed == p.changed { // else it is of before the change, and the next one is made anew
+		p.offer.bytes = b
+	}
 	return b, nil
 }
 

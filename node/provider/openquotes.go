@@ -8,14 +8,18 @@ import (
 
 	"souk/node/capacity"
 	"souk/protocol/market"
+	"souk/protocol/wire"
 )
+
+// maxOpen is the most quotes that are open at once before strangers get none.
+const maxOpen = 1024
 
 // openQuotes counts each peer's quotes that can still be accepted, and keeps
 // what they hold of the machine.
 type openQuotes struct {
 	mu      sync.Mutex
 	byHash  map[market.Hash]openQuote
-	perPeer map[peer.ID]int
+	perPeer map[peer.ID]map[market.Hash]bool
 }
 
 type openQuote struct {
@@ -25,20 +29,59 @@ type openQuote struct {
 }
 
 func newOpenQuotes() *openQuotes {
-	return &openQuotes{byHash: map[market.Hash]openQuote{}, perPeer: map[peer.ID]int{}}
+	return &openQuotes{byHash: map[market.Hash]openQuote{}, perPeer: map[peer.ID]map[market.Hash]bool{}}
 }
 
-// add counts a quote unless its peer has OpenQuotes of them already.
-func (o *openQuotes) add(hash market.Hash, q openQuote, now time.Time) bool {
-	o.sweep(now)
+// room refuses a peer that has OpenQuotes of them already, and a stranger
+// while there are maxOpen in all.
+func (o *openQuotes) room(p peer.ID, stranger bool, now time.Time) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.perPeer[q.peer] >= OpenQuotes {
-		return false
+	return o.roomLocked(p, stranger, now)
+}
+
+func (o *openQuotes) roomLocked(p peer.ID, stranger bool, now time.Time) error {
+	open := 0
+	for h := range o.perPeer[p] {
+		if !now.After(o.byHash[h].expires) {
+			open++
+		}
+	}
+	switch {
+	case open >= OpenQuotes || len(o.perPeer[p]) >= 4*OpenQuotes:
+		return wire.Refuse(wire.Busy, "this peer has %d open quotes already", OpenQuotes).After(QuoteValidity)
+	case stranger && len(o.byHash) >= maxOpen:
+		return wire.Refuse(wire.Busy, "this provider has %d open quotes already", maxOpen).After(QuoteValidity)
+	}
+	return nil
+}
+
+// add counts a quote, if there is room for it.
+func (o *openQuotes) add(hash market.Hash, q openQuote, stranger bool, now time.Time) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.roomLocked(q.peer, stranger, now); err != nil {
+		return err
+	}
+	if o.perPeer[q.peer] == nil {
+		o.perPeer[q.peer] = map[market.Hash]bool{}
 	}
 	o.byHash[hash] = q
-	o.perPeer[q.peer]++
-	return true
+	o.perPeer[q.peer][hash] = true
+	return nil
+}
+
+// void gives back what a quote held; it counts until it runs out.
+func (o *openQuotes) void(hash market.Hash) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	q, ok := o.byHash[hash]
+	if !ok {
+		return
+	}
+	release(q.hold)
+	q.hold = nil
+	o.byHash[hash] = q
 }
 
 // take ends a quote's being open and hands over what it held.
@@ -54,7 +97,7 @@ func (o *openQuotes) remove(hash market.Hash) openQuote {
 		return openQuote{}
 	}
 	delete(o.byHash, hash)
-	if o.perPeer[q.peer]--; o.perPeer[q.peer] == 0 {
+	if delete(o.perPeer[q.peer], hash); len(o.perPeer[q.peer]) == 0 {
 		delete(o.perPeer, q.peer)
 	}
 	return q
@@ -67,9 +110,7 @@ func (o *openQuotes) sweep(now time.Time) (gone []market.Hash) {
 	for h, q := range o.byHash {
 		if now.After(q.expires) {
 			o.remove(h)
-			if q.hold != nil {
-				q.hold.Release()
-			}
+			release(q.hold)
 			gone = append(gone, h)
 		}
 	}

@@ -22,22 +22,30 @@ func (l *lease) countersigned(ctx context.Context, m *pb.Countersign) error {
 	if err != nil {
 		return wire.Malformed("%v", err)
 	}
-	closed := false
+	closed, raised := false, false
 	err = l.update(ctx, func(tx *ledger.Tx, rec *ledger.Lease) error {
 		ch, err := tx.Channel(ledger.Provider, l.channel)
 		if err != nil {
 			return err
 		}
 		if voucher != nil {
+			raised = ch.Voucher.Less(voucher.Max)
 			if ch, err = raise(tx, ch, *voucher, vsig, l.p.nowMillis()); err != nil {
 				return err
 			}
 		}
+		before := rec.Countersigned.Seq
 		closed, err = l.credit(tx, rec, ch, m.GetSeq(), sig)
+		if err == nil && !raised && rec.Countersigned.Seq == before {
+			return errUnchanged
+		}
 		return err
 	})
 	if err == nil && closed {
-		l.close(ctx)
+		l.close()
+	}
+	if err == nil && raised {
+		l.p.wakeOthers(l)
 	}
 	return stored(err)
 }
@@ -80,13 +88,17 @@ func (l *lease) credit(tx *ledger.Tx, rec *ledger.Lease, ch ledger.Channel, seq 
 	if doc.Outcome == market.NotEnded {
 		return false, nil
 	}
+	if rec.State == market.Closed { // nobody waited for it any more; it counts all the same
+		return false, l.remember(tx, *rec)
+	}
 	if rec.State, err = market.Next(rec.State, market.Close, l.moment()); err != nil {
 		return false, err
 	}
 	return true, l.remember(tx, *rec)
 }
 
-// remember counts a settled lease in the client's favour.
+// remember counts a settled lease in the client's favour. One that cost
+// nothing earns nothing: credit and holds would be had for free.
 func (l *lease) remember(tx *ledger.Tx, rec ledger.Lease) error {
 	p, err := tx.Peer(rec.Peer)
 	if errors.Is(err, ledger.ErrNotFound) {
@@ -95,16 +107,33 @@ func (l *lease) remember(tx *ledger.Tx, rec ledger.Lease) error {
 	if err != nil {
 		return err
 	}
-	p.Good++
-	p.Receipts += uint64(rec.Countersigned.Seq)
+	switch {
+	case rec.Outcome == market.Succeeded || rec.Outcome == market.JobFailed:
+		p.Good++
+	case rec.Outcome == market.ProviderFailed:
+		p.Failed++
+	}
+	if !rec.Countersigned.Charged.IsZero() {
+		p.Receipts += uint64(rec.Countersigned.Seq)
+	}
 	p.Paid = p.Paid.Add(rec.Countersigned.Charged)
 	p.SeenAt = l.p.nowMillis()
 	return tx.PutPeer(p)
 }
 
+// wakeOthers tells the leases on the same channel that its voucher rose.
+func (p *Provider) wakeOthers(l *lease) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, other := range p.leases {
+		if other != l && other.channel == l.channel {
+			other.wake()
+		}
+	}
+}
+
 // close lets go of a settled lease. Its outputs stay until keepUntil.
-func (l *lease) close(context.Context) {
-	l.p.remove(l)
+func (l *lease) close() {
 	rec, _, _ := l.snapshot()
 	l.p.freeChanged()
 	l.p.Notify(Event{At: l.p.Now(), Kind: Paid, Peer: l.peer.String(), Lease: l.hash.Hex(), Outcome: rec.Outcome.String(), Charged: &rec.Countersigned.Charged})

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ipfs/go-cid"
+
+	"souk/node/blob"
 	"souk/node/executor"
 	"souk/protocol/market"
 )
@@ -13,7 +16,8 @@ import (
 func millis(n uint64) time.Duration { return time.Duration(min(n, 1<<52)) * time.Millisecond } //nolint:gosec // capped
 
 // prepare is the supervisor's first step: inputs come in, the workspace is
-// made, and the process starts with the first attach. All of it ends at startBy.
+// made, and the process starts with the first attach. All of it ends at
+// startBy, and sooner when nothing comes for as long as Config.Patience.
 func (l *lease) prepare(ctx context.Context) error {
 	limited, cancel := context.WithDeadline(ctx, time.UnixMilli(int64(l.quote.StartBy))) //nolint:gosec // set by this provider
 	defer cancel()
@@ -22,25 +26,18 @@ func (l *lease) prepare(ctx context.Context) error {
 			return l.notStarted(ctx, limited, err)
 		}
 	}
-	if err := l.await(limited, l.inputsHere); err != nil {
-		return l.notStarted(ctx, limited, fmt.Errorf("the inputs did not come in time: %w", err))
+	if err := l.gather(limited); err != nil {
+		return l.notStarted(ctx, limited, err)
 	}
-	if l.cancelled() {
-		return l.end(ctx, market.Cancelled, executor.Result{Cause: executor.Stopped})
-	}
-	exec, err := l.p.Executor.Prepare(limited, l.spec())
+	exec, err := l.workspace(limited)
 	if err != nil {
 		return l.notStarted(ctx, limited, err)
 	}
-	l.mu.Lock()
-	l.exec = exec
-	l.wakeLocked()
-	l.mu.Unlock()
-	if err := l.await(limited, l.wasAttached); err != nil {
+	if err := l.await(limited, l.p.Patience, l.wasAttached); err != nil {
 		return errors.Join(l.notStarted(ctx, limited, fmt.Errorf("nobody attached in time: %w", err)), exec.Remove())
 	}
 	if l.cancelled() {
-		return errors.Join(l.end(ctx, market.Cancelled, executor.Result{Cause: executor.Stopped}), exec.Remove())
+		return errors.Join(l.notStarted(ctx, limited, errCancelled), exec.Remove())
 	}
 	// On disk before it is done: a crash in between ends as provider_failed.
 	if err := l.step(ctx, market.Start); err != nil {
@@ -49,9 +46,57 @@ func (l *lease) prepare(ctx context.Context) error {
 	if err := exec.Start(ctx); err != nil {
 		return errors.Join(l.failed(ctx, err), exec.Remove())
 	}
+	l.mu.Lock() // only now: what has not started has no log that ends
+	l.exec = exec
+	l.wakeLocked()
+	l.mu.Unlock()
 	l.p.Notify(Event{At: l.p.Now(), Kind: Started, Peer: l.peer.String(), Lease: l.hash.Hex(), Text: l.job.Name})
-	l.wake()
 	return l.run(ctx)
+}
+
+var (
+	errCancelled = errors.New("the client cancelled")
+	errIdle      = errors.New("nothing came from the client for too long")
+)
+
+// gather waits for the inputs. They are pinned first: what is there from an
+// earlier lease must not be collected before it is used.
+func (l *lease) gather(ctx context.Context) error {
+	s, err := l.space()
+	if err != nil {
+		return err
+	}
+	for _, root := range l.roots() {
+		if err := s.Pin(root, l.inputsUntil()); err != nil {
+			return err
+		}
+	}
+	in := &inputs{l: l, space: s, lacking: l.roots(), looked: -1}
+	if err := l.await(ctx, l.p.Patience, func() (bool, error) { return in.here(ctx) }); err != nil {
+		return fmt.Errorf("the inputs did not come in time: %w", err)
+	}
+	if l.cancelled() {
+		return errCancelled
+	}
+	return nil
+}
+
+// workspace makes the execution; a Cancel ends that too.
+func (l *lease) workspace(ctx context.Context) (executor.Execution, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watched := make(chan struct{})
+	if !l.p.spawn(func() {
+		defer close(watched)
+		_ = l.await(ctx, PrepareTime, func() (bool, error) { return l.cancelled(), nil })
+		cancel()
+	}) {
+		return nil, context.Canceled
+	}
+	exec, err := l.p.Executor.Prepare(ctx, l.spec())
+	cancel()
+	<-watched
+	return exec, err
 }
 
 // notStarted ends a lease whose process never ran: nothing is charged.
@@ -62,7 +107,7 @@ func (l *lease) notStarted(ctx, limited context.Context, why error) error {
 	if l.cancelled() {
 		return l.end(ctx, market.Cancelled, executor.Result{Cause: executor.Stopped})
 	}
-	if limited.Err() != nil || errors.Is(why, market.ErrTooLate) {
+	if limited.Err() != nil || errors.Is(why, market.ErrTooLate) || errors.Is(why, errIdle) {
 		return l.end(ctx, market.Expired, executor.Result{Cause: executor.Stopped, Detail: why.Error()})
 	}
 	return l.failed(ctx, why)
@@ -80,8 +125,12 @@ func (l *lease) failed(ctx context.Context, why error) error {
 	return l.end(ctx, market.ProviderFailed, executor.Result{Cause: executor.Failed, Detail: detail})
 }
 
-// await waits until done says so, asking again whenever the lease changes.
-func (l *lease) await(ctx context.Context, done func() (bool, error)) error {
+// await waits until done says so, asking again whenever the lease changes. It
+// gives up when no byte of input came for as long as patience.
+func (l *lease) await(ctx context.Context, patience time.Duration, done func() (bool, error)) error {
+	received := l.received.Load()
+	idle := time.NewTimer(patience)
+	defer idle.Stop()
 	for {
 		_, _, changed := l.snapshot()
 		if ok, err := done(); ok || err != nil {
@@ -89,27 +138,43 @@ func (l *lease) await(ctx context.Context, done func() (bool, error)) error {
 		}
 		select {
 		case <-changed:
+		case <-idle.C:
+			if l.received.Load() == received {
+				return errIdle
+			}
+			received = l.received.Load()
+			idle.Reset(patience)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// inputsHere tells that every DAG of the job is complete in the client's
-// space; a lease that was cancelled waits for none.
-func (l *lease) inputsHere() (bool, error) {
-	if l.cancelled() {
+// inputs looks for the DAGs of a job in the client's space.
+type inputs struct {
+	l       *lease
+	space   *blob.Space
+	lacking []cid.Cid // not seen whole yet
+	looked  int64     // arrivals when they were last looked for
+}
+
+// here tells that every DAG is complete; a lease that was cancelled waits for
+// none. Only when a transfer ended is there something new to look for.
+func (in *inputs) here(ctx context.Context) (bool, error) {
+	if in.l.cancelled() {
 		return true, nil
 	}
-	s, err := l.space()
-	if err != nil {
-		return false, err
+	arrivals := in.l.arrivals.Load()
+	if arrivals == in.looked {
+		return false, nil
 	}
-	for _, root := range l.roots() {
-		whole, err := complete(l.p.ctx, s, root)
+	in.looked = arrivals
+	for len(in.lacking) > 0 {
+		whole, err := complete(ctx, in.space, in.lacking[0])
 		if !whole || err != nil {
 			return false, err
 		}
+		in.lacking = in.lacking[1:]
 	}
 	return true, nil
 }

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -35,25 +36,37 @@ import (
 
 // Limits of a provider (DESIGN §11). Times that depend on each other say so.
 const (
-	QuoteValidity  = 30 * time.Second
-	OpenQuotes     = 8                // per peer
-	PrepareTime    = 15 * time.Minute // from a quote's expiry to its startBy: inputs come in and the module is compiled
-	KeepOutputs    = 24 * time.Hour   // after the latest end of a lease
-	MaxSkew        = 5 * time.Minute  // between a client's clock and ours
-	MinGrace       = time.Second      // at a boundary, while the countersignature is on its way
-	MaxGrace       = 10 * time.Second
-	MaxLogBytes    = 64 << 20
-	MaxOutputBytes = 16 << 30
-	MaxCreditTicks = 10
-	CreditEvery    = 20 // countersigned receipts earn a tick of credit
+	QuoteValidity   = 30 * time.Second
+	OpenQuotes      = 8                // per peer
+	PrepareTime     = 15 * time.Minute // from a quote's expiry to its startBy: inputs come in and the module is compiled
+	KeepOutputs     = 24 * time.Hour   // after the latest end of a lease
+	DefaultPatience = time.Minute      // the longest that a lease waits for the next block of its inputs, or then for an attach
+	MaxSkew         = 5 * time.Minute  // between a client's clock and ours
+	MinGrace        = time.Second      // at a boundary, while the countersignature is on its way
+	MaxGrace        = 10 * time.Second
+	MaxLogBytes     = 64 << 20
+	MaxOutputBytes  = 16 << 30
+	MaxCreditTicks  = 10
+	CreditEvery     = 20 // countersigned receipts earn a tick of credit
 )
 
-// Config is what a provider works with. All of it is required but Caps and Notify.
+// maxAccounts is how many channels are remembered as reconciled at once.
+const maxAccounts = 16 << 10
+
+// Ledger is the node's book; *ledger.Ledger is one.
+type Ledger interface {
+	Update(ctx context.Context, fn func(*ledger.Tx) error) error
+	View(ctx context.Context, fn func(*ledger.Tx) error) error
+	Healthy() error // nil while Updates are taken
+}
+
+// Config is what a provider works with. All of it is required but Caps,
+// Neighbours and Notify.
 type Config struct {
 	Host     host.Host
 	Key      crypto.PrivKey
 	Network  string
-	Ledger   *ledger.Ledger
+	Ledger   Ledger
 	Blobs    *blob.Store
 	Executor executor.Executor
 	Capacity *capacity.Capacity
@@ -68,7 +81,14 @@ type Config struct {
 	Tick    time.Duration
 	MaxTime time.Duration
 	Prepay  uint32
-	Caps    Caps
+	// Patience is the longest that a lease holds the machine before its process
+	// starts while nothing comes: no block of its inputs, and then no attach.
+	// 0 is DefaultPatience.
+	Patience time.Duration
+	Caps     Caps
+
+	// Neighbours yields providers near this one until ctx ends; their offers are handed on.
+	Neighbours func(ctx context.Context) <-chan peer.AddrInfo
 
 	Addrs   func() []ma.Multiaddr
 	Protect func(p peer.ID, on bool) // keeps connections of peers with leases
@@ -86,21 +106,32 @@ type Caps struct {
 // Provider trades a machine's time.
 type Provider struct {
 	Config
-	signer *market.Signer
-	chain  market.Chain
-	twins  *status.Boots
-	quotes *openQuotes
+	signer  *market.Signer
+	chain   market.Chain
+	twins   *status.Boots
+	quotes  *openQuotes
+	accepts turns[market.Hash] // one accept of a quote at a time
+	asking  turns[account]     // one exchange of a channel's status at a time
+	room    sync.Mutex         // keeps a stranger's quote, which only looks, from an accept, which takes
 
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu       sync.Mutex
-	closing  bool
-	leases   map[market.Hash]*lease // live and unsettled ones
-	offer    sealed
-	changed  chan struct{} // closed and replaced when what is free changes
-	reconned map[market.Hash]bool
+	mu      sync.Mutex
+	closing bool
+	closed  bool
+	leases  map[market.Hash]*lease // those with a supervisor or an attached stream
+	offer   sealed
+	changed chan struct{} // closed and replaced when what is free changes
+	agreed  *lru.Cache[account, struct{}]
+	holders map[peer.ID]int // leases that hold something of the machine
+}
+
+// account is a channel as one peer may use it.
+type account struct {
+	peer    peer.ID
+	channel market.Hash
 }
 
 // New makes a provider; Start makes it work.
@@ -115,17 +146,43 @@ func New(c Config) (*Provider, error) {
 	if c.Prepay == 0 {
 		c.Prepay = 1
 	}
+	if err := affordable(c); err != nil {
+		return nil, err
+	}
+	if c.Patience <= 0 {
+		c.Patience = DefaultPatience
+	}
 	if c.Notify == nil {
 		c.Notify = func(Event) {}
+	}
+	agreed, err := lru.New[account, struct{}](maxAccounts)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Provider{
 		Config: c, signer: signer, chain: market.NoChain(c.Network), ctx: ctx, cancel: cancel,
 		twins:  status.NewBoots(c.Host, c.Boot),
-		quotes: newOpenQuotes(), leases: map[market.Hash]*lease{},
-		changed: make(chan struct{}), reconned: map[market.Hash]bool{},
+		quotes: newOpenQuotes(), leases: map[market.Hash]*lease{}, holders: map[peer.ID]int{},
+		changed: make(chan struct{}), agreed: agreed,
 	}, nil
 }
+
+// affordable refuses prices and prepayments that no quote could carry.
+func affordable(c Config) error {
+	tick := uint64(c.Tick.Milliseconds()) //nolint:gosec // 1 s to 1 h
+	longest := uint64(max(c.MaxTime.Milliseconds(), 1))
+	q := market.Quote{TickUnits: tick, TickPrice: market.TickPrice(c.Price, tick), MaxTicks: uint32((longest + tick - 1) / tick), MaxMillis: longest} //nolint:gosec // checked by Validate
+	if err := q.Validate(); err != nil {
+		return fmt.Errorf("the price %s per hour, the tick and the longest time of a lease don't go together: %w", c.Price, err)
+	}
+	if c.Prepay > maxPrepay {
+		return fmt.Errorf("%d prepaid ticks are over %d", c.Prepay, maxPrepay)
+	}
+	return nil
+}
+
+const maxPrepay = 100 // what terms may say
 
 // Address is the address that signs the provider's documents.
 func (p *Provider) Address() market.Address { return p.signer.Address() }
@@ -139,7 +196,7 @@ func (p *Provider) Live() int {
 	defer p.mu.Unlock()
 	n := 0
 	for _, l := range p.leases {
-		if l.running() {
+		if l.running() && !l.stopped() {
 			n++
 		}
 	}
@@ -169,14 +226,26 @@ func (p *Provider) Drain(ctx context.Context) error {
 }
 
 // Close stops supervising. Executions go on without the node for as long as
-// the executor lets them; Start of a later provider finds them again.
+// the executor lets them; Start of a later provider finds them again. Streams
+// that are attached end with shutting_down.
 func (p *Provider) Close() error {
 	p.mu.Lock()
-	p.closing = true
+	p.closing, p.closed = true, true
 	p.mu.Unlock()
 	p.cancel()
 	p.wg.Wait()
 	return nil
+}
+
+// spawn runs f in a goroutine that Close waits for; once closed, it doesn't.
+func (p *Provider) spawn(f func()) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.wg.Go(f)
+	return true
 }
 
 // freeChanged says that what is free, or whether there are offers at all, has
@@ -184,7 +253,7 @@ func (p *Provider) Close() error {
 func (p *Provider) freeChanged() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.offer = sealed{}
+	p.offer.bytes = nil // its sequence stays: no two offers may bear the same
 	close(p.changed)
 	p.changed = make(chan struct{})
 }

@@ -37,25 +37,23 @@ func (p *Provider) quote(ctx context.Context, client peer.ID, a leases.Asked) (l
 	if err != nil {
 		return leases.Quoted{}, err
 	}
+	if err := p.quotes.room(client, known.Paid.IsZero(), p.Now()); err != nil {
+		return leases.Quoted{}, err // before any work; counted again below
+	}
 	nonce := market.Hash{}
 	_, _ = rand.Read(nonce[:]) // never fails
-	held, err := p.Capacity.Reserve(nonce.Hex(), needOf(a.Request), p.Now().Add(QuoteValidity))
+	held, devices, err := p.reserve(a.Request, nonce, known)
 	if err != nil {
-		return leases.Quoted{}, p.shortage(a.Request, err)
+		return leases.Quoted{}, err
 	}
-	devices := deviceTerms(held.Devices())
-	if known.Receipts == 0 {
-		held.Release() // a stranger's quote holds nothing: the first accept wins
-		held = nil
-	}
-	q, err := p.sign(a, nonce, devices, p.creditTicks(known))
+	q, err := p.sign(a, nonce, devices, p.creditTicks(client, known))
 	if err != nil {
 		release(held)
 		return leases.Quoted{}, err
 	}
-	if !p.quotes.add(q.Quote.Hash(), openQuote{peer: client, expires: p.Now().Add(QuoteValidity), hold: held}, p.Now()) {
+	if err := p.quotes.add(q.Quote.Hash(), openQuote{peer: client, expires: p.Now().Add(QuoteValidity), hold: held}, known.Paid.IsZero(), p.Now()); err != nil {
 		release(held)
-		return leases.Quoted{}, wire.Refuse(wire.Busy, "this peer has %d open quotes already", OpenQuotes).After(QuoteValidity)
+		return leases.Quoted{}, err
 	}
 	err = p.Ledger.Update(ctx, func(tx *ledger.Tx) error { return tx.PutQuote(p.quoteRecord(client, a, q)) })
 	if err != nil {
@@ -63,6 +61,23 @@ func (p *Provider) quote(ctx context.Context, client peer.ID, a leases.Asked) (l
 		return leases.Quoted{}, err
 	}
 	return q, nil
+}
+
+// reserve finds room for a request. Only for a peer that has paid before it
+// is held; for a stranger the first accept wins.
+func (p *Provider) reserve(r market.Request, nonce market.Hash, known ledger.Peer) (*capacity.Reservation, []market.Device, error) {
+	p.room.Lock()
+	defer p.room.Unlock()
+	held, err := p.Capacity.Reserve(nonce.Hex(), needOf(r), p.Now().Add(QuoteValidity))
+	if err != nil {
+		return nil, nil, p.shortage(r, err)
+	}
+	devices := deviceTerms(held.Devices())
+	if known.Paid.IsZero() {
+		held.Release()
+		held = nil
+	}
+	return held, devices, nil
 }
 
 func release(r *capacity.Reservation) {
@@ -145,11 +160,12 @@ func (p *Provider) known(ctx context.Context, client peer.ID) (rec ledger.Peer, 
 	return rec, err
 }
 
-// creditTicks grows with the receipts that the client countersigned.
-func (p *Provider) creditTicks(known ledger.Peer) uint32 {
+// creditTicks grows with the receipts that the client countersigned, as far
+// as the caps leave room beside the leases that run.
+func (p *Provider) creditTicks(client peer.ID, known ledger.Peer) uint32 {
 	credit := uint32(min(known.Receipts/CreditEvery, MaxCreditTicks)) //nolint:gosec // at most 10
-	price := market.TickPrice(p.Price, p.tickMillis())
-	for credit > 0 && p.Caps.Peer.Less(price.Times(uint64(credit))) {
+	price, left := market.TickPrice(p.Price, p.tickMillis()), p.creditLeft(client)
+	for credit > 0 && left.Less(price.Times(uint64(credit))) {
 		credit--
 	}
 	return credit
@@ -181,5 +197,3 @@ func needOf(r market.Request) capacity.Need {
 	}
 	return n
 }
-
-func holdID(nonce market.Hash) string { return nonce.Hex() }

@@ -16,36 +16,43 @@ import (
 )
 
 // maxPages bounds what one channel's status may bring.
-const maxPages = 1000
+const maxPages = 256
 
-func (p *Provider) reconciled(channel market.Hash) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.reconned[channel]
+func (p *Provider) reconciled(a account) bool {
+	_, ok := p.agreed.Get(a)
+	return ok
 }
 
 // reconcile asks the client, once per start, what it holds of a channel, and
 // adopts what bears this provider's own signature and is newer than its own
 // books, so that a restored backup can't sign lower or conflicting numbers.
-func (p *Provider) reconcile(ctx context.Context, client peer.ID, channel market.Hash) error {
-	if p.reconciled(channel) {
+func (p *Provider) reconcile(ctx context.Context, a account) error {
+	end, err := p.asking.take(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if p.reconciled(a) {
 		return nil
 	}
 	cursor := uint64(0)
 	for range maxPages {
-		st, err := status.Channel(ctx, p.Host, client, channel, p.Boot, cursor)
+		st, err := status.Channel(ctx, p.Host, a.peer, a.channel, p.Boot, cursor)
 		if err != nil {
 			return fmt.Errorf("ask the client for the channel's status: %w", err)
 		}
-		if err := p.adopt(ctx, client, channel, st); err != nil {
+		if err := p.adopt(ctx, a.peer, a.channel, st); err != nil {
 			return err
 		}
-		if cursor = st.GetNextCursor(); cursor == 0 {
-			p.mu.Lock()
-			p.reconned[channel] = true
-			p.mu.Unlock()
+		next := st.GetNextCursor()
+		if next == 0 {
+			p.agreed.Add(a, struct{}{})
 			return nil
 		}
+		if next <= cursor {
+			return wire.Malformed("a channel's status goes back from page %d to %d", cursor, next)
+		}
+		cursor = next
 	}
 	return wire.Malformed("a channel's status has more than %d pages", maxPages)
 }
@@ -118,21 +125,31 @@ func (p *Provider) forgotten(tx *ledger.Tx, client peer.ID, q leases.Quoted, doc
 	return rec, errors.Join(err, tx.PutQuote(record), tx.PutLease(rec))
 }
 
+// adoptReceipt takes over a receipt that the ledger lacks, and a client's
+// signature on one that it has.
 func (p *Provider) adoptReceipt(tx *ledger.Tx, rec ledger.Lease, parties leases.Parties, m *pb.Receipt) error {
 	r, sig, err := leases.ReadReceipt(m, parties)
 	if err != nil {
 		return wire.Malformed("receipt: %v", err)
 	}
-	if r.Lease != rec.Hash || r.Seq <= rec.Newest.Seq {
+	newer, signed := r.Seq > rec.Newest.Seq, len(m.GetClientSignature()) > 0 && r.Seq > rec.Countersigned.Seq
+	if r.Lease != rec.Hash || !newer && !signed {
 		return nil
 	}
-	p.Log.Warn("a receipt that this ledger lost", "lease", rec.Hash, "seq", r.Seq)
 	ch, err := tx.Channel(ledger.Provider, rec.Channel)
 	if err != nil {
 		return err
 	}
-	ch.Signed = ch.Signed.Add(r.Charged).Sub(rec.Newest.Charged)
-	rec.Newest = ledger.Mark{Seq: r.Seq, Hash: r.Hash(), Units: r.Units, Charged: r.Charged}
+	mark := ledger.Mark{Seq: r.Seq, Hash: r.Hash(), Units: r.Units, Charged: r.Charged}
+	if newer {
+		p.Log.Warn("a receipt that this ledger lost", "lease", rec.Hash, "seq", r.Seq)
+		ch.Signed = ch.Signed.Add(r.Charged).Sub(rec.Newest.Charged)
+		rec.Newest = mark
+	}
+	if signed {
+		ch.Due = ch.Due.Add(r.Charged).Sub(rec.Countersigned.Charged)
+		rec.Countersigned = mark
+	}
 	if r.Outcome != market.NotEnded {
 		rec.Outcome, rec.State = r.Outcome, market.Closed
 	}

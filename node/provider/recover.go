@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -15,9 +14,6 @@ import (
 	"souk/node/ledger"
 	"souk/protocol/market"
 )
-
-// janitorEvery is how often what ran out is swept up.
-const janitorEvery = 10 * time.Second
 
 // Start takes up what a former process of this node left: executions that
 // still run go on, the others end as provider_failed, and nothing of the
@@ -57,10 +53,11 @@ func (p *Provider) Start(ctx context.Context) error {
 			p.Log.Warn("left-over execution", "id", e.ID(), "err", err)
 		}
 	}
-	if err := p.forgetOld(ctx); err != nil {
+	if err := errors.Join(p.forgetOld(ctx), p.dropParts()); err != nil {
 		return err
 	}
-	p.wg.Go(p.janitor)
+	p.spawn(p.janitor)
+	p.spawn(p.learn)
 	return nil
 }
 
@@ -92,33 +89,48 @@ func (p *Provider) takeUp(ctx context.Context, rec ledger.Lease, execs map[strin
 	if err != nil {
 		return fmt.Errorf("lease %s: %w", rec.Hash, err)
 	}
+	if over(rec.State) { // only the last countersignature is missing
+		return nil
+	}
 	exec := execs[l.hash.Hex()]
 	p.add(l)
-	if rec.State == market.Finishing { // only the last countersignature is missing
-		return nil
+	var lacking error
+	if l.held, lacking = p.restore(rec, l.quote); lacking != nil {
+		p.Log.Warn("the machine hasn't what the lease holds any more", "lease", l.hash, "err", lacking)
 	}
-	l.held, err = p.restore(rec, l.quote)
-	if err != nil {
-		p.Log.Warn("the machine hasn't what the lease holds any more", "lease", l.hash, "err", err)
-	}
-	if rec.State != market.Running {
-		if exec != nil { // prepared, never started: it is prepared again
-			delete(execs, exec.ID())
-			if err := errors.Join(exec.Stop(ctx), exec.Remove()); err != nil {
-				return err
-			}
+	if exec != nil && (rec.State != market.Running || neverStarted(exec)) { // prepared at most
+		delete(execs, exec.ID())
+		if err := errors.Join(exec.Stop(ctx), exec.Remove()); err != nil {
+			p.Log.Warn("left-over execution", "id", exec.ID(), "err", err)
 		}
-		p.start(l, l.prepare)
-		return nil
+		exec = nil
 	}
-	if exec == nil {
-		p.start(l, func(ctx context.Context) error { return l.failed(ctx, errors.New("the process was lost in a restart")) })
-		return nil
+	step := l.run
+	switch {
+	case exec != nil:
+		delete(execs, exec.ID())
+		l.exec = exec
+	case rec.State == market.Running:
+		step = func(ctx context.Context) error { return l.failed(ctx, errors.New("the process was lost in a restart")) }
+	case lacking != nil:
+		step = func(ctx context.Context) error { return l.failed(ctx, lacking) }
+	default:
+		step = l.prepare
 	}
-	delete(execs, exec.ID())
-	l.exec = exec
-	p.start(l, l.run)
+	p.start(l, step)
+	p.spawn(func() { l.exchange(p.ctx) })
 	return nil
+}
+
+// neverStarted tells of a process that was prepared and will never end.
+func neverStarted(e executor.Execution) bool {
+	select {
+	case <-e.Done():
+		return false
+	default:
+		u := e.Usage()
+		return !u.Running && u.Ran == 0
+	}
 }
 
 // revive makes a lease from its record.
@@ -130,7 +142,8 @@ func (p *Provider) revive(rec ledger.Lease) (*lease, error) {
 	q, err1 := market.DecodeQuote(rec.Quote)
 	t, err2 := market.DecodeTerms(rec.Terms)
 	j, err3 := market.DecodeJob(rec.Job)
-	l := &lease{p: p, hash: rec.Hash, channel: rec.Channel, peer: client, quote: q, terms: t, job: j, rec: rec, changed: make(chan struct{})}
+	l := p.newLease(rec.Hash, client, q, t, j)
+	l.rec = rec
 	return l, errors.Join(err1, err2, err3)
 }
 
@@ -140,61 +153,4 @@ func (p *Provider) restore(rec ledger.Lease, q market.Quote) (*capacity.Reservat
 		return nil, err
 	}
 	return p.Capacity.Restore(q.Nonce.Hex(), h)
-}
-
-// janitor sweeps up quotes that ran out and leases whose outputs nobody came for.
-func (p *Provider) janitor() {
-	t := time.NewTicker(janitorEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-			if err := p.sweep(p.ctx); err != nil && p.ctx.Err() == nil {
-				p.Log.Error("sweep", "err", err)
-			}
-		case <-p.ctx.Done():
-			return
-		}
-	}
-}
-
-func (p *Provider) sweep(ctx context.Context) error {
-	for _, h := range p.quotes.sweep(p.Now()) {
-		if err := p.forget(ctx, h); err != nil {
-			return err
-		}
-	}
-	p.mu.Lock()
-	var late []*lease
-	for _, l := range p.leases {
-		late = append(late, l)
-	}
-	p.mu.Unlock()
-	for _, l := range late {
-		if !l.stateIs(market.Finishing) || p.Now().Before(l.keepUntil()) {
-			continue
-		}
-		if err := l.step(ctx, market.Close); err != nil {
-			return err
-		}
-		p.remove(l)
-		if err := os.Remove(p.logPath(l.hash)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	_, err := p.Blobs.Collect(ctx, p.Now())
-	return err
-}
-
-// forget drops a quote that ran out. One that was accepted stays, so that a
-// repeated accept gets its answer; so does a void one, for as long as a
-// client could still try it.
-func (p *Provider) forget(ctx context.Context, h market.Hash) error {
-	return p.Ledger.Update(ctx, func(tx *ledger.Tx) error {
-		q, err := tx.Quote(h)
-		if errors.Is(err, ledger.ErrNotFound) || (err == nil && (q.Void || !q.Lease.IsZero())) {
-			return nil
-		}
-		return errors.Join(err, tx.DeleteQuote(h))
-	})
 }

@@ -2,10 +2,10 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"souk/node/executor"
-	"souk/node/ledger"
 	"souk/protocol/market"
 )
 
@@ -14,21 +14,28 @@ import (
 func (l *lease) run(ctx context.Context) error {
 	exec := l.execution()
 	tick := millis(l.quote.TickUnits)
-	next := tick * time.Duration(1+exec.Usage().Ran/tick)
-	if rec, _, _ := l.snapshot(); rec.Newest.Seq == 0 {
-		next = min(next, tick) // also when a restart came late
-	}
-	boundary := time.NewTimer(next - exec.Usage().Ran)
+	boundary := time.NewTimer(l.untilBoundary(exec, tick))
 	defer boundary.Stop()
 	grace := newGrace(l.quote.TickUnits)
 	defer grace.stop()
 	for {
 		_, _, changed := l.snapshot()
-		if l.cancelled() {
-			return l.stop(ctx, exec, market.Cancelled, "cancelled by the client")
+		switch {
+		case l.stateOver():
+			return l.drop(ctx, exec)
+		case l.cancelled():
+			return l.stop(ctx, exec, market.Cancelled, cancelledSentence)
+		case l.heldBack():
+			if err := l.tick(ctx, exec, l.reached(exec, tick)); err != nil {
+				return l.stop(ctx, exec, market.ProviderFailed, brokenSentence)
+			}
 		}
-		if grace.running && l.covered(ctx) {
+		if (grace.running || l.isEvicted()) && l.covered(ctx) {
 			grace.stop()
+			l.evict(false)
+		}
+		if l.isEvicted() {
+			return l.stop(ctx, exec, market.Cancelled, uncoveredSentence)
 		}
 		select {
 		case <-exec.Done():
@@ -37,12 +44,11 @@ func (l *lease) run(ctx context.Context) error {
 			if grace.running && l.mostUncovered(ctx) {
 				return l.stop(ctx, exec, market.Cancelled, uncoveredSentence)
 			}
-			reached := tick * (exec.Usage().Ran / tick)
-			if err := l.tick(ctx, exec, uint64(reached.Milliseconds())); err != nil { //nolint:gosec // positive
-				return l.stop(ctx, exec, market.ProviderFailed, "the provider could not write its books")
+			if err := l.tick(ctx, exec, l.reached(exec, tick)); err != nil {
+				return l.stop(ctx, exec, market.ProviderFailed, brokenSentence)
 			}
 			grace.begin()
-			boundary.Reset(reached + tick - exec.Usage().Ran)
+			boundary.Reset(max(time.Millisecond, tick-exec.Usage().Ran%tick))
 		case <-grace.over():
 			if l.mostUncovered(ctx) {
 				return l.stop(ctx, exec, market.Cancelled, uncoveredSentence)
@@ -60,13 +66,69 @@ func (l *lease) execution() executor.Execution {
 	return exec
 }
 
-// tick signs the receipt of a tick that is over.
+// untilBoundary is how long the tick that runs still has; nothing when a
+// restart came late and ticks are over that no receipt stands for.
+func (l *lease) untilBoundary(exec executor.Execution, tick time.Duration) time.Duration {
+	if rec, _, _ := l.snapshot(); l.reached(exec, tick) > rec.Newest.Units {
+		return 0
+	}
+	return tick - exec.Usage().Ran%tick
+}
+
+// reached is the running time at the last boundary, in ms.
+func (l *lease) reached(exec executor.Execution, tick time.Duration) uint64 {
+	return min(l.quote.MaxMillis, uint64((exec.Usage().Ran / tick * tick).Milliseconds())) //nolint:gosec // positive
+}
+
+// tick signs the receipt of the ticks that are over. As long as the channel's
+// status was not exchanged, their charge only counts against the cover.
 func (l *lease) tick(ctx context.Context, exec executor.Execution, units uint64) error {
-	units = min(units, l.quote.MaxMillis)
-	if rec, _, _ := l.snapshot(); units <= rec.Newest.Units {
+	rec, _, _ := l.snapshot()
+	if units <= rec.Newest.Units {
+		l.holdBack(market.Amount{})
 		return nil // the timer came early
 	}
-	return l.sign(ctx, market.NotEnded, units, l.quote.Charge(units), bodyOf(exec.Usage(), l.terms), nil)
+	charged := l.quote.Charge(units)
+	if !l.exchanged.Load() {
+		l.holdBack(charged.Sub(rec.Newest.Charged))
+		return nil
+	}
+	err := l.sign(ctx, market.NotEnded, units, charged, bodyOf(exec.Usage(), l.terms), nil)
+	l.holdBack(market.Amount{})
+	if errors.Is(err, errOver) {
+		return l.reload(ctx)
+	}
+	return err
+}
+
+func (l *lease) holdBack(charge market.Amount) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unsigned = charge
+}
+
+// heldBack tells that a receipt was held back and may now be signed.
+func (l *lease) heldBack() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.unsigned.IsZero() && l.exchanged.Load()
+}
+
+func (l *lease) stateOver() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return over(l.rec.State)
+}
+
+// drop ends the process of a lease that has ended in the books: the other
+// side showed a last receipt of this provider's that a restored backup lacked.
+func (l *lease) drop(ctx context.Context, exec executor.Execution) error {
+	if err := exec.Stop(ctx); err != nil {
+		return err
+	}
+	l.forgetProcess()
+	l.giveBack()
+	return exec.Remove()
 }
 
 // stop ends the process and the lease with it.
@@ -90,7 +152,22 @@ func (l *lease) stop(ctx context.Context, exec executor.Execution, outcome marke
 // ended turns how the process ended into an outcome.
 func (l *lease) ended(ctx context.Context, exec executor.Execution) error {
 	r := exec.Result()
-	return l.finish(ctx, exec, outcomeOf(r), r)
+	outcome := outcomeOf(r)
+	if r.Cause == executor.Stopped { // before a restart: find out again why
+		outcome, r.Detail = l.whyStopped(ctx)
+	}
+	return l.finish(ctx, exec, outcome, r)
+}
+
+func (l *lease) whyStopped(ctx context.Context) (market.Outcome, string) {
+	switch {
+	case l.cancelled():
+		return market.Cancelled, cancelledSentence
+	case !l.covered(ctx):
+		return market.Cancelled, uncoveredSentence
+	default:
+		return market.ProviderFailed, "the provider stopped the process"
+	}
 }
 
 func outcomeOf(r executor.Result) market.Outcome {
@@ -102,73 +179,7 @@ func outcomeOf(r executor.Result) market.Outcome {
 		return market.JobFailed
 	case executor.LimitTime, executor.LimitMemory, executor.LimitDisk, executor.LimitLog, executor.Trapped:
 		return market.JobFailed
-	case executor.Stopped:
-		return market.Cancelled
 	default:
 		return market.ProviderFailed
 	}
 }
-
-// covered tells whether the tick that runs now may.
-func (l *lease) covered(ctx context.Context) bool {
-	if l.quote.TickPrice.IsZero() {
-		return true
-	}
-	ok := false
-	err := l.p.Ledger.View(ctx, func(tx *ledger.Tx) error {
-		ch, err := tx.Channel(ledger.Provider, l.channel)
-		ok = err == nil && l.p.cover(ch, l.hash).MayStart(l.quote.TickPrice)
-		return err
-	})
-	return ok && err == nil
-}
-
-// mostUncovered tells whether of the channel's leases this is the one to
-// stop: the one with the most charge that no countersignature stands for.
-func (l *lease) mostUncovered(ctx context.Context) bool {
-	if l.covered(ctx) {
-		return false
-	}
-	mine := l.uncovered()
-	l.p.mu.Lock()
-	defer l.p.mu.Unlock()
-	for _, other := range l.p.leases {
-		if other != l && other.channel == l.channel && other.running() && mine.Less(other.uncovered()) {
-			return false
-		}
-	}
-	return true
-}
-
-func (l *lease) uncovered() market.Amount {
-	rec, _, _ := l.snapshot()
-	return rec.Newest.Charged.Sub(rec.Countersigned.Charged).Add(l.quote.TickPrice)
-}
-
-// grace is the time that a process goes on while the countersignature for the
-// tick before is on its way: a tick, at least MinGrace, at most MaxGrace.
-type grace struct {
-	d       time.Duration
-	t       *time.Timer
-	running bool
-}
-
-func newGrace(tickUnits uint64) *grace {
-	g := &grace{d: min(max(millis(tickUnits), MinGrace), MaxGrace), t: time.NewTimer(time.Hour)}
-	g.stop()
-	return g
-}
-
-func (g *grace) begin() {
-	g.running = true
-	g.t.Reset(g.d)
-}
-
-func (g *grace) stop() {
-	g.running = false
-	g.t.Stop()
-}
-
-func (g *grace) over() <-chan time.Time { return g.t.C }
-
-const uncoveredSentence = "no voucher covered the next tick"

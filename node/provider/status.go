@@ -24,14 +24,19 @@ func (p *Provider) LeaseStatus(ctx context.Context, asker peer.ID, q market.Quot
 	answer := &pb.LeaseStatus{}
 	err = p.Ledger.Update(ctx, func(tx *ledger.Tx) error {
 		rec, err := tx.Quote(q.Hash())
-		if errors.Is(err, ledger.ErrNotFound) {
-			rec, err = ledger.Quote{Hash: q.Hash(), Peer: asker.String(), Block: q.Encode(), Signature: sig[:], Channel: q.Channel, ExpiresAt: q.ExpiresAt}, nil
+		if errors.Is(err, ledger.ErrNotFound) { // it was dropped when it ran out: what isn't known can't be accepted
+			answer.State = status.Void
+			return nil
 		}
 		if err != nil {
 			return err
 		}
 		if rec.Lease.IsZero() {
-			answer.State, rec.Void = status.Void, true
+			answer.State = status.Void
+			if rec.Void {
+				return nil
+			}
+			rec.Void = true
 			return tx.PutQuote(rec)
 		}
 		l, err := tx.Lease(ledger.Provider, rec.Lease)
@@ -46,7 +51,7 @@ func (p *Provider) LeaseStatus(ctx context.Context, asker peer.ID, q market.Quot
 		return nil, stored(err)
 	}
 	if answer.State == status.Void {
-		release(p.quotes.take(q.Hash()))
+		p.quotes.void(q.Hash())
 	}
 	return answer, nil
 }
@@ -81,9 +86,11 @@ func (p *Provider) ChannelStatus(ctx context.Context, asker peer.ID, channel mar
 	if err := p.twins.Admit(ctx, asker, boot); err != nil {
 		return nil, err
 	}
-	if err := p.reconcile(ctx, asker, channel); err != nil {
+	a := account{asker, channel}
+	if err := p.reconcile(ctx, a); err != nil {
 		return nil, stored(err)
 	}
+	p.exchangedWith(a)
 	err := p.Ledger.View(ctx, func(tx *ledger.Tx) error {
 		ch, err := tx.Channel(ledger.Provider, channel)
 		if errors.Is(err, ledger.ErrNotFound) {
@@ -101,6 +108,17 @@ func (p *Provider) ChannelStatus(ctx context.Context, asker peer.ID, channel mar
 		return page(tx, channel, cursor, answer)
 	})
 	return answer, stored(err)
+}
+
+// exchangedWith tells the leases of an account that wait for the exchange.
+func (p *Provider) exchangedWith(a account) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.leases {
+		if l.account() == a && !l.exchanged.Load() {
+			l.here()
+		}
+	}
 }
 
 // page adds the channel's leases from cursor on, up to about pageBytes.

@@ -60,6 +60,8 @@ type shop struct {
 	dir   string
 	stage *stage
 	total capacity.Total
+	fate  *fate // nil is a node that doesn't crash
+	with  func(*provider.Config)
 
 	*provider.Provider
 	ledger     *ledger.Ledger
@@ -71,8 +73,12 @@ type noBlock struct{}
 
 func (noBlock) Block(peer.ID, time.Duration) {}
 
-func newShop(t *testing.T) *shop {
-	s := &shop{t: t, dir: t.TempDir(), stage: newStage(t)}
+func newShop(t *testing.T, with ...func(*provider.Config)) *shop {
+	s := &shop{t: t, dir: t.TempDir(), stage: newStage(t), with: func(c *provider.Config) {
+		for _, w := range with {
+			w(c)
+		}
+	}}
 	s.host, s.key = newHost(t)
 	simulated, err := device.ParseSimulated("RTX 4090:1")
 	require.NoError(t, err)
@@ -97,14 +103,21 @@ func (s *shop) open() {
 	require.NoError(t, err)
 	var boot status.BootID
 	_, _ = rand.Read(boot[:])
-	s.Provider, err = provider.New(provider.Config{
+	c := provider.Config{
 		Host: s.host, Key: s.key, Network: network, Ledger: s.ledger, Blobs: store, Executor: s.stage, Capacity: s.capacity, Offers: cache,
 		Boot: boot, Dir: filepath.Join(s.dir, "logs"), Total: s.total, Speed: 1, Region: "eu", Price: market.NewAmount(3_600_000), // 1000 a second
 		Tick: time.Second, MaxTime: time.Hour, Addrs: s.host.Addrs, Protect: func(peer.ID, bool) {}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-	})
+	}
+	if s.fate != nil {
+		c.Ledger, c.Executor = &frailLedger{s.ledger, s.fate}, &frailStage{s.stage, s.fate}
+	}
+	s.with(&c)
+	s.Provider, err = provider.New(c)
 	require.NoError(t, err)
 	s.dispatcher = wire.NewDispatcher(s.host, noBlock{}, slog.New(slog.DiscardHandler))
-	require.NoError(t, s.Start(t.Context()))
+	if err := s.Start(t.Context()); err != nil {
+		require.ErrorIs(t, err, errCrash)
+	}
 	offer.Serve(s.dispatcher, network, s.Provider)
 	lease.Serve(s.dispatcher, s.Chain(), s.Address(), s.Provider)
 	run.Serve(s.dispatcher, s.Provider)
@@ -128,9 +141,8 @@ func (s *shop) nothingHeld() {
 	require.Eventually(s.t, func() bool {
 		free := s.capacity.Free()
 		return free.CPU == s.total.CPU && free.Memory == s.total.Memory && free.Disk == s.total.Disk &&
-			free.Slots == s.total.Slots && len(free.Devices) == len(s.total.Devices)
-	}, 5*time.Second, 10*time.Millisecond, "something is still held")
-	require.Zero(s.t, s.stage.left(), "an execution is left over")
+			free.Slots == s.total.Slots && len(free.Devices) == len(s.total.Devices) && s.stage.left() == 0
+	}, 5*time.Second, 10*time.Millisecond, "something is still held, or an execution is left over")
 }
 
 // guest is a client made of the protocol's own parts.
@@ -236,8 +248,12 @@ func (g *guest) lease() lease.Accepted {
 }
 
 func (g *guest) put(a lease.Accepted) {
+	require.NoError(g.t, g.deliver(a))
+}
+
+func (g *guest) deliver(a lease.Accepted) error {
 	source := func(skip int) blobs.Source { return g.blobs.Source(g.t.Context(), g.module, skip, blob.Limits{}) }
-	require.NoError(g.t, blobs.Put(g.t.Context(), g.host, g.shop.host.ID(), a.Lease.Hash(), g.module, source, nil))
+	return blobs.Put(g.t.Context(), g.host, g.shop.host.ID(), a.Lease.Hash(), g.module, source, nil)
 }
 
 // visit is one attached conversation.

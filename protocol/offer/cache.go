@@ -1,12 +1,14 @@
 package offer
 
 import (
-	"bytes"
 	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"google.golang.org/protobuf/proto"
+
+	"souk/protocol/pb"
 )
 
 // Cache holds the newest offer of each peer, in bounded memory. It is safe
@@ -40,10 +42,19 @@ func (c *Cache) Add(o Offer, sealed []byte) {
 	switch {
 	case !ok || o.Sequence > old.offer.Sequence:
 		c.offers.Add(o.Peer, cached{offer: o, sealed: sealed})
-	case o.Sequence == old.offer.Sequence && !bytes.Equal(sealed, old.sealed):
+	case o.Sequence == old.offer.Sequence && !same(o, old.offer):
 		old.twice = true
 		c.offers.Add(o.Peer, old)
 	}
+}
+
+// same compares what two offers say. Their envelopes may differ: whoever hands
+// one on can pad it, and must not cancel another's offer by that.
+func same(a, b Offer) bool {
+	var x, y pb.Offer
+	fill(&x, a)
+	fill(&y, b)
+	return proto.Equal(&x, &y)
 }
 
 // Get gives a peer's newest offer, if it is still good at now.

@@ -59,7 +59,9 @@ func Ask(ctx context.Context, h host.Host, p peer.ID, network string, limit int)
 	for _, e := range a.GetEnvelopes()[:min(len(a.GetEnvelopes()), MaxAnswer)] {
 		o, err := Open(e, network, time.Now())
 		if err != nil {
-			fault = err
+			if fault == nil {
+				fault = err
+			}
 			continue
 		}
 		offers, sealed = append(offers, o), append(sealed, e)

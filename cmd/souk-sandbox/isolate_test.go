@@ -26,7 +26,7 @@ func attempts(dir string) map[string]error {
 	_, tried["read a file of the machine"] = os.ReadFile("/etc/passwd")
 	_, tried["list the workspace"] = os.ReadDir(dir)
 	_, tried["read the log"] = os.ReadFile(filepath.Join(dir, control.LogFile))
-	_, tried["read through .."] = os.ReadFile(filepath.Join(out) + "/../" + control.LogFile)
+	_, tried["read through .."] = os.ReadFile(out + "/../" + control.LogFile)
 	tried["forge the result"] = os.WriteFile(filepath.Join(dir, control.ResultFile), nil, 0o600)
 	tried["change the module"] = os.WriteFile(filepath.Join(dir, control.ModuleFile), nil, 0o600)
 	tried["poison the cache"] = os.WriteFile(filepath.Join(dir, control.CacheDir, "x"), nil, 0o600)

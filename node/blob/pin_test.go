@@ -54,13 +54,13 @@ func TestPinsLastAndNeverShrink(t *testing.T) {
 
 func TestForeignFilesAreLeftAlone(t *testing.T) {
 	fs := vfs.NewMem()
-	s := memSpace(t, Options{FS: fs})
+	memSpace(t, Options{FS: fs})
 	for _, name := range []string{"store/local/pins/README", "store/local/pins/" + raw("x").CID.String(), "store/local/blocks/README"} {
 		f, err := fs.Create(name, diskWrites)
 		require.NoError(t, err)
 		require.NoError(t, f.Close())
 	}
-	s = memSpace(t, Options{FS: fs})
+	s := memSpace(t, Options{FS: fs})
 	require.Empty(t, s.pins)
 	_, err := s.Collect(t.Context(), noon)
 	require.NoError(t, err)

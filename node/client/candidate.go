@@ -87,13 +87,14 @@ func (e *Engine) judgeParty(c *candidate, n Need) {
 
 func (c *candidate) judgeMachine(n Need) {
 	o := c.offer
-	if o.CPU < n.CPU {
+	switch {
+	case o.CPU < n.CPU:
 		c.out(missKind, wire.NoMatch, "it has %d cores, you need %d", o.CPU, n.CPU)
-	} else if o.Memory < n.Memory {
+	case o.Memory < n.Memory:
 		c.out(missKind, wire.NoMatch, "it has %s of memory free, you need %s", quantity.Human(o.Memory), quantity.Human(n.Memory))
-	} else if o.Disk < n.Disk {
+	case o.Disk < n.Disk:
 		c.out(missKind, wire.NoMatch, "it has %s of disk free, you need %s", quantity.Human(o.Disk), quantity.Human(n.Disk))
-	} else {
+	default:
 		c.judgeDevices(n)
 	}
 	if c.fits() && n.Region != anyRegion && n.Region != o.Region {

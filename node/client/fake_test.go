@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -169,8 +168,6 @@ func (f *fake) Quote(_ context.Context, _ peer.ID, a lease.Asked) (lease.Quoted,
 	f.quotes[q.Hash()] = out
 	return out, err
 }
-
-var errLost = errors.New("this message is lost")
 
 func (f *fake) Accept(_ context.Context, client peer.ID, a lease.Accepted) (market.Signature, error) {
 	f.mu.Lock()

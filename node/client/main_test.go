@@ -22,7 +22,6 @@ import (
 	"souk/node/ledger"
 	"souk/node/p2p"
 	"souk/protocol/market"
-	"souk/protocol/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -84,7 +83,6 @@ type actor struct {
 
 	book   *ledger.Ledger
 	host   host.Host
-	d      *wire.Dispatcher
 	engine *client.Engine
 }
 

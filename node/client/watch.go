@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"souk/node/ledger"
-	"souk/protocol/market"
 )
 
 // logChunk is the most log bytes in one event.
@@ -127,7 +126,7 @@ func (w *watcher) log(ctx context.Context) error {
 func (r *runner) logBase(l ledger.Lease) (base uint64, err error) {
 	_, leases, err := r.e.jobAndLeases(r.e.ctx, r.id)
 	for _, before := range leases {
-		if before.Hash == (market.Hash)(l.Hash) {
+		if before.Hash == l.Hash {
 			break
 		}
 		size, err := r.e.logSize(before.Hash)

@@ -80,10 +80,9 @@ func TestAFlippedBitIsNeverReadAsAValue(t *testing.T) {
 				err = l.View(t.Context(), func(tx *ledger.Tx) error { return readAll(t, tx, acked) })
 				require.NoError(t, l.Close(), "seed %d: %s", seed, victim)
 			}
-			switch {
-			case err == nil:
+			if err == nil {
 				harmless++
-			default:
+			} else {
 				require.ErrorIs(t, err, ledger.ErrCorrupt, "seed %d: %s", seed, victim)
 				require.ErrorContains(t, err, "ledger; keep a copy")
 				found++

@@ -161,7 +161,8 @@ func TestALoopMayWrite(t *testing.T) {
 	})
 	left := 0
 	view(t, l, func(tx *ledger.Tx) error {
-		for range tx.Quotes() {
+		for _, err := range tx.Quotes() {
+			require.NoError(t, err)
 			left++
 		}
 		return nil

@@ -96,7 +96,7 @@ func down(ctx context.Context, s *State) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, stopWithin)
 	defer cancel()
-	for len(processesOf(s.Dir)) > 0 && wait(limited, lookEvery) == nil { //nolint:revive // waiting is all it does
+	for len(processesOf(s.Dir)) > 0 && wait(limited, lookEvery) == nil {
 	}
 	for _, pid := range processesOf(s.Dir) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {

@@ -124,8 +124,8 @@ func settle(s *wire.Stream, sent, answer <-chan error) error {
 	select {
 	case err := <-answer:
 		if err != nil {
-			s.Reset() // nobody reads what is still being sent
-			<-sent
+			s.Reset()  // nobody reads what is still being sent
+			_ = <-sent // err is why
 			return err
 		}
 		return <-sent

@@ -111,7 +111,7 @@ func TestGetFromHostilePeers(t *testing.T) {
 			err := Get(t.Context(), client, server.ID(), lease, rootOf(blocks), &sinkOf{want: blocks}, nil)
 			require.ErrorIs(t, err, c.want)
 			for _, other := range []error{ErrBroken, ErrGarbage, ErrWithheld} {
-				require.True(t, c.want == other || !errors.Is(err, other), "%v", err)
+				require.True(t, errors.Is(c.want, other) || !errors.Is(err, other), "%v", err)
 			}
 		})
 	}

@@ -104,13 +104,13 @@ func TestAPeerThatKeepsSendingNonsenseIsBlocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, blocked := newTestDispatcher()
 		defer d.Close()
-		nonsense := func() { told(t, d, LeaseProtocol, asIs, fails(Malformed("nonsense"))) }
+		nonsense := func() { _, _ = told(t, d, LeaseProtocol, asIs, fails(Malformed("nonsense"))) }
 		for range MalformedBeforeBlock {
 			nonsense()
 		}
 		require.Empty(t, blocked)
 		other := func(s *rawStream) { s.conn.remote = "another" }
-		told(t, d, LeaseProtocol, other, fails(Malformed("nonsense")))
+		_, _ = told(t, d, LeaseProtocol, other, fails(Malformed("nonsense")))
 		require.Empty(t, blocked, "each peer is counted alone")
 
 		<-time.After(BlockWindow)

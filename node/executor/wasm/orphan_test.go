@@ -31,7 +31,7 @@ func TestNodeProcess(t *testing.T) {
 	x, err := e.Prepare(t.Context(), endless(t, src))
 	require.NoError(t, err)
 	require.NoError(t, x.Start(t.Context()))
-	fmt.Println("started")
+	_, _ = fmt.Fprintln(os.Stdout, "started")
 	<-x.Done()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ const (
 	floodSize   = 2000
 	floodAtOnce = 64
 	halfOpen    = 200
+	atOnce      = time.Second
 	// closeWithin is the longest that a provider waits for a frame's first
 	// byte and then for its last.
 	closeWithin = 2*wire.FrameTimeout + 5*time.Second
@@ -99,7 +101,7 @@ func malformedOn(ctx context.Context, t *trial, id protocol.ID) error {
 			t.broke("%s: bad frame %d was not answered: %v", id, n+1, err)
 			return nil
 		case shut:
-			t.say("%s: %d refused with %s, then shut out at bad frame %d", id, refused, wire.BadRequest, n+1)
+			g.shutOut(ctx, t, fmt.Sprintf("%s: %d refused with %s, then the stream ended at bad frame %d", id, refused, wire.BadRequest, n+1))
 			return nil
 		case r == nil || r.Code != wire.BadRequest:
 			t.broke("%s: bad frame %d must be refused with %s, got: %v", id, n+1, wire.BadRequest, r)
@@ -109,6 +111,16 @@ func malformedOn(ctx context.Context, t *trial, id protocol.ID) error {
 	}
 	t.broke("%s: %d bad frames were answered and the peer is not shut out", id, refused)
 	return nil
+}
+
+// shutOut sees that a peer that misbehaved gets no answer any more, not even
+// to an honest question.
+func (g *guest) shutOut(ctx context.Context, t *trial, before string) {
+	if what := g.ask(ctx, t, 0); what != notTaken {
+		t.broke("%s; an honest question of the same peer after that: %s, but it must be shut out", before, what)
+		return
+	}
+	t.say("%s and the peer is shut out", before)
 }
 
 func hugePrefix(ctx context.Context, t *trial) error {
@@ -166,6 +178,9 @@ func flood(ctx context.Context, t *trial) error {
 	return nil
 }
 
+// notTaken names a question that was not answered at all.
+const notTaken = "not taken, or reset"
+
 // ask puts the n-th question, a well-formed one, and names the answer.
 func (g *guest) ask(ctx context.Context, t *trial, n int) string {
 	id, question := wire.OfferProtocol, proto.Message(&pb.OfferQuery{Network: t.network, Limit: 1})
@@ -184,7 +199,7 @@ func (g *guest) ask(ctx context.Context, t *trial, n int) string {
 		t.broke("%s: a stream of the flood was neither answered nor ended", id)
 		return "not answered"
 	case shut:
-		return "not taken, or reset"
+		return notTaken
 	case r == nil:
 		return "answered"
 	}
@@ -208,7 +223,7 @@ func slowloris(ctx context.Context, t *trial) error {
 			held = append(held, s)
 		}
 	}
-	t.say("%d of %d streams were taken and are half open", len(held), t.many(halfOpen))
+	t.say("%d of %d streams could be opened and are half open", len(held), t.many(halfOpen))
 	t.probe(ctx, "beside the half-open streams")
 	t.allEnd(held)
 	t.probe(ctx, "after the half-open streams")
@@ -220,7 +235,7 @@ func (t *trial) allEnd(held []network.Stream) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var longest time.Duration
-	left := 0
+	left, refused := 0, 0
 	for _, s := range held {
 		wg.Go(func() {
 			took, ok := ended(s, closeWithin)
@@ -229,6 +244,8 @@ func (t *trial) allEnd(held []network.Stream) {
 			longest = max(longest, took)
 			if !ok {
 				left++
+			} else if took < atOnce {
+				refused++ // opening a stream doesn't wait for the provider to take it
 			}
 		})
 	}
@@ -237,5 +254,5 @@ func (t *trial) allEnd(held []network.Stream) {
 		t.broke("%d half-open streams were still open after %s", left, closeWithin)
 		return
 	}
-	t.say("all of them were ended, the last one after %s", longest.Round(time.Millisecond))
+	t.say("all of them were ended, %d at once and the last one after %s", refused, longest.Round(time.Millisecond))
 }

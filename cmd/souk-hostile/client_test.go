@@ -46,7 +46,7 @@ func TestAProviderThatKeepsToTheRulesPasses(t *testing.T) {
 		"replay":     {10, "another job on the same quote: refused with wrong_state"},
 		"lowvoucher": {0, "refused with bad_voucher"},
 		"neverpay":   {0, "as cancelled"},
-		"malformed":  {0, "then shut out at bad frame"},
+		"malformed":  {0, "and the peer is shut out"},
 		"flood":      {300, "refused with rate_limited"},
 		"hugeprefix": {0, "a frame of 2^63-1: refused"},
 	} {
@@ -98,8 +98,8 @@ func TestHalfOpenStreamsAreCounted(t *testing.T) {
 	t.Parallel()
 	tr, told := trying(t, newStrict(t, fake()), "slowloris", 5)
 	require.NoError(t, tr.verdict(), told)
-	require.Contains(t, told.String(), "5 of 5 streams were taken")
-	require.Contains(t, told.String(), "all of them were ended")
+	require.Contains(t, told.String(), "5 of 5 streams could be opened")
+	require.Contains(t, told.String(), "all of them were ended, 0 at once")
 }
 
 func TestTheEndlessModuleIsOne(t *testing.T) {

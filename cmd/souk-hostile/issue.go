@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"strings"
+
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"souk/protocol/market"
 	"souk/protocol/pb"
@@ -67,8 +70,16 @@ func (l *rented) sign(docs []market.Receipt, body []byte) ([]receipt, error) {
 // short is how a lease is named to people.
 func short(h market.Hash) string { return h.Hex()[:8] + "…" }
 
-// seconds is ms as people read them.
-func seconds(ms uint64) string { return fmt.Sprintf("%.1f", float64(ms)/1000) }
+// seconds is ms as people read them, to a tenth.
+func seconds(ms uint64) string {
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(ms)/1000), ".0")
+}
+
+// whom is how a peer is named to people: by the end of its ID, which differs.
+func whom(p peer.ID) string {
+	s := p.String()
+	return "…" + s[max(0, len(s)-8):]
+}
 
 // usd is an amount of the unit of account, which has six decimals.
 func usd(a market.Amount) string {

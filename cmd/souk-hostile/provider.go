@@ -40,7 +40,7 @@ func (p *providerFlags) flags(f *flag.FlagSet) {
 	f.IntVar(&p.vram, "vram", 24, "memory of that GPU in GiB")
 	f.StringVar(&p.evidence, "evidence", market.Simulated, "what it says that its GPU's figures rest on: simulated, claimed or measured")
 	f.StringVar(&p.region, "region", "eu", "region that it claims")
-	f.Uint64Var(&p.speed, "speed", 100_000_000, "speed that it claims, in rounds of souk's fixed loop per second")
+	f.Uint64Var(&p.speed, "speed", 250_000_000, "speed that it claims, in rounds of souk's fixed loop per second")
 	f.IntVar(&p.ticks, "ticks", 3, "how many ticks a job seems to run, where the behaviour doesn't say")
 	f.DurationVar(&p.every, "advertise-every", 15*time.Second, "how often it advertises itself in the DHT")
 	f.StringVar(&p.behave, "behave", "overcharge", "behaviours of the first lease, the second…, separated by commas; the last one repeats (see souk-hostile behaviours)")

@@ -53,7 +53,7 @@ func TestReceiptsThatCheat(t *testing.T) {
 func TestOverchargingSaysSoInPlainWords(t *testing.T) {
 	w := newWorld(t, "overcharge")
 	require.Error(t, w.payer(w.rent()).pay())
-	require.Regexp(t, `lease [0-9a-f]{8}…: charging 10\.\d s after 1\.0 s`, w.told.String())
+	require.Regexp(t, `lease [0-9a-f]{8}…: charging 1\d(\.\d)? s after 1(\.\d)? s`, w.told.String())
 }
 
 func TestAnotherReceiptForAClientThatComesBack(t *testing.T) {

@@ -87,7 +87,7 @@ func (s *shop) Quote(_ context.Context, client peer.ID, a lease.Asked) (lease.Qu
 	price := s.cfg.price
 	if c := s.cheatNow(); c.price != nil {
 		price = c.price(price)
-		s.say("quoting %s per hour to %s, the offer said %s", usd(price), client.ShortString(), usd(s.cfg.price))
+		s.say("quoting %s per hour to %s, the offer said %s", usd(price), whom(client), usd(s.cfg.price))
 	}
 	now := uint64(time.Now().UnixMilli()) //nolint:gosec // after 1970
 	q := s.quoted(price)
@@ -144,7 +144,7 @@ func (s *shop) Accept(_ context.Context, client peer.ID, a lease.Accepted) (mark
 	if c.refuse != nil {
 		err := c.refuse()
 		s.refused[quote] = err
-		s.say("accept %d, from %s: refused: %v (%s)", s.requests, client.ShortString(), err, c.name)
+		s.say("accept %d, from %s: refused: %v (%s)", s.requests, whom(client), err, c.name)
 		return market.Signature{}, err
 	}
 	sig, err := s.signer.Sign(s.chain.Digest(a.Lease.Hash()))
@@ -161,6 +161,6 @@ func (s *shop) rentOut(l *rented) {
 	if l.a.Voucher != nil {
 		s.keepVoucher(*l.a.Voucher, l.a.VoucherSignature)
 	}
-	l.say("agreed with %s on %q at %s per hour; it will be cheated: %s", l.client.ShortString(), l.a.Job.Name, usd(l.a.Quote.PricePerHour()), l.cheat.name)
+	l.say("agreed with %s on %q at %s per hour; it will be cheated: %s", whom(l.client), l.a.Job.Name, usd(l.a.Quote.PricePerHour()), l.cheat.name)
 	s.wg.Go(func() { l.play(s.ctx) })
 }

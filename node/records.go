@@ -79,8 +79,17 @@ func receiptInfo(l ledger.Lease) control.ReceiptInfo {
 	}
 	return control.ReceiptInfo{
 		Lease: l.Hash.Hex(), Role: string(l.Role), Peer: l.Peer, Job: l.JobID, Seq: l.Newest.Seq, Units: l.Newest.Units,
-		Charged: l.Newest.Charged, Countersigned: l.Countersigned.Charged, Outcome: l.Outcome.String(), At: timeAt(at),
+		Charged: l.Newest.Charged, Countersigned: l.Countersigned.Charged, Outcome: outcome(l), At: timeAt(at),
 	}
+}
+
+// outcome is how a lease stands. One that this side gave up has no receipt
+// that says so.
+func outcome(l ledger.Lease) string {
+	if l.Lost && l.Outcome == market.NotEnded {
+		return "lost"
+	}
+	return l.Outcome.String()
 }
 
 func timeAt(ms uint64) time.Time { return time.UnixMilli(int64(min(ms, 1<<62))) } //nolint:gosec // capped

@@ -110,7 +110,7 @@ func (x *execution) withheld(ctx context.Context, c checked, why error) error {
 	}
 	x.lease = l
 	x.e.cfg.Log.Warn("outputs withheld", "peer", x.peer, "lease", l.Hash, "err", why)
-	x.r.notice(ProviderFailed, "caught %s: %s; its last receipt is not countersigned; %s", x.peer.ShortString(), text, x.costSoFar())
+	x.r.notice(ProviderFailed, "caught %s: %s; its last receipt is not countersigned; %s", shown(x.peer), text, x.costSoFar())
 	return nil
 }
 

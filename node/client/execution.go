@@ -114,7 +114,7 @@ func (x *execution) setback(ctx context.Context, err error) error {
 	case errors.As(err, &bad):
 		x.lease, err = x.e.endCheated(ctx, x.lease, bad)
 		if err == nil {
-			x.r.notice(Cheated, "caught %s: %s; %s", x.peer.ShortString(), bad.sentence, x.costSoFar())
+			x.r.notice(Cheated, "caught %s: %s; %s", shown(x.peer), bad.sentence, x.costSoFar())
 		}
 		return err
 	case wire.IsCode(err, wire.NotReconciled):
@@ -143,9 +143,9 @@ func (x *execution) lost(ctx context.Context, why string) (err error) {
 func (x *execution) costSoFar() string {
 	due := x.lease.Countersigned.Charged
 	if more := x.lease.Paid.Sub(due); !more.IsZero() {
-		return fmt.Sprintf("%s was countersigned, and it could keep at most %s that was paid ahead", usd(due), usd(more))
+		return fmt.Sprintf("%s USD was countersigned, and it could keep at most %s USD that was paid ahead", usd(due), usd(more))
 	}
-	return fmt.Sprintf("%s was countersigned and nothing was paid ahead", usd(due))
+	return fmt.Sprintf("%s USD was countersigned and nothing was paid ahead", usd(due))
 }
 
 func (x *execution) alive() { x.heard.Store(int64(x.e.cfg.Clock.Mono())) }

@@ -190,7 +190,7 @@ func jobAndLeases(tx *ledger.Tx, id string) (j ledger.Job, leases []ledger.Lease
 
 func short(id string) string {
 	if p, err := peer.Decode(id); err == nil {
-		return p.ShortString()
+		return shown(p)
 	}
 	return id
 }

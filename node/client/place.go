@@ -74,7 +74,7 @@ func (r *runner) leaseOne(ctx context.Context, j ledger.Job, cs []*candidate) (l
 		if isLedger(err) || ctx.Err() != nil {
 			return l, nil, errors.Join(err, ctx.Err())
 		}
-		why = wire.Refuse(refusalOf(err), "%s can't be leased: %v", c.offer.Peer.ShortString(), err)
+		why = wire.Refuse(refusalOf(err), "%s can't be leased: %v", shown(c.offer.Peer), err)
 		r.notice(why.Code, "%v", why)
 	}
 	return l, why, nil

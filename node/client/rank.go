@@ -62,7 +62,7 @@ func (c *candidate) why(first bool, others int) string {
 	if leases := c.known.Good + c.known.Failed; c.known.Failed > 0 {
 		text += fmt.Sprintf("; %d of %d leases failed", c.known.Failed, leases)
 	} else if c.known.Good > 0 {
-		text += fmt.Sprintf("; all %d leases so far ended well", c.known.Good)
+		text += fmt.Sprintf("; %d of %d leases so far ended well", c.known.Good, c.known.Good)
 	}
 	if c.note != "" {
 		text += "; " + c.note

@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 )
@@ -31,6 +32,7 @@ func (n *Node) Find(ctx context.Context, keys []Key, limit int) <-chan peer.Addr
 		defer close(out)
 		defer cancel()
 		defer unhook()
+		n.awaitPeers(ctx)
 		var wg sync.WaitGroup
 		for _, k := range keys {
 			wg.Go(func() { search.under(ctx, k) })
@@ -42,6 +44,32 @@ func (n *Node) Find(ctx context.Context, keys []Key, limit int) <-chan peer.Addr
 		close(out)
 	}
 	return out
+}
+
+// JoinTime is how long after its start a node that knows nobody yet holds its
+// searches back: one that is asked to find something in its first moments
+// would find nothing.
+const JoinTime = 5 * time.Second
+
+// awaitPeers waits for a first peer while the node is young and has somebody
+// to wait for.
+func (n *Node) awaitPeers(ctx context.Context) {
+	if len(n.Bootstrap()) == 0 && n.local == nil {
+		return
+	}
+	ctx, cancel := context.WithDeadline(ctx, n.began.Add(JoinTime))
+	defer cancel()
+	for {
+		grown := n.grown.next()
+		if len(n.tablePeers()) > 0 {
+			return
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 type search struct {

@@ -26,6 +26,7 @@ type Node struct {
 
 	reach reachability
 	grown signal // DHT servers came
+	began time.Time
 
 	ctx    context.Context //nolint:containedctx // the life of the node
 	cancel context.CancelFunc
@@ -44,7 +45,7 @@ func New(ctx context.Context, c Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, gater: newGater(cfg.Loopback, cfg.Now)}
+	n := &Node{cfg: cfg, gater: newGater(cfg.Loopback, cfg.Now), began: time.Now()}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.start(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())

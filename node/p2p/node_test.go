@@ -36,6 +36,18 @@ func TestProviderIsFoundAcrossNodes(t *testing.T) {
 	require.Equal(t, "souk/0", agent)
 }
 
+func TestASearchInTheFirstMomentsWaitsForTheNetwork(t *testing.T) {
+	boot := newNode(t)
+	provider := newNode(t, joining(boot))
+	key := allKey(t, "test")
+	advertise(t, provider, key)
+	eventually(t, "the provider is found", func() bool { return len(found(t, boot, 0, key)) == 1 })
+	for range 5 {
+		young := newNode(t, joining(boot))
+		require.Equal(t, []peer.ID{provider.ID()}, found(t, young, 0, key))
+	}
+}
+
 func TestAdvertisedBeforeAnyPeerWasThere(t *testing.T) {
 	boot := newNode(t, func(c *Config) { c.Listen = []string{"/ip4/127.0.0.1/tcp/0"} })
 	key := allKey(t, "test")

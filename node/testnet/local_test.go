@@ -122,3 +122,20 @@ func TestAJobGoesThroughTheWholeMarket(t *testing.T) {
 		}
 	}
 }
+
+func TestTwoProvidersLeaseFromEachOther(t *testing.T) {
+	l := newLocal(t, 2, 0)
+	ids := make([]string, 2)
+	for i, n := range l.Providers {
+		var err error
+		ids[i], err = n.Client().Submit(t.Context(), hello(), "")
+		require.NoError(t, err)
+	}
+	for i, n := range l.Providers {
+		end, _ := finish(t, n, ids[i])
+		require.Equal(t, "job", end.Source, "%+v", end)
+		info, err := n.Client().Job(t.Context(), ids[i])
+		require.NoError(t, err)
+		require.NotEqual(t, n.ID().String(), info.Executions[0].Peer, "a node doesn't lease from itself")
+	}
+}

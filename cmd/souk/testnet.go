@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,6 +42,7 @@ type place func() (string, error)
 
 func (a *app) testnetUp(where place) *cobra.Command {
 	var providers, clients int
+	var inProcess bool
 	var hostile []string
 	var tick time.Duration
 	cmd := &cobra.Command{
@@ -51,6 +53,9 @@ func (a *app) testnetUp(where place) *cobra.Command {
 			dir, err := where()
 			if err != nil {
 				return err
+			}
+			if inProcess {
+				return a.testnetLocal(ctx, testnet.LocalOptions{Dir: dir, Providers: providers, Clients: clients, Tick: tick})
 			}
 			o := testnet.Options{Dir: dir, Providers: providers, Clients: clients, Behave: hostile, Tick: tick}
 			if o.Souk, o.Hostile, err = programs(); err != nil {
@@ -77,8 +82,29 @@ func (a *app) testnetUp(where place) *cobra.Command {
 	f.IntVar(&providers, "providers", 3, "honest providers")
 	f.IntVar(&clients, "clients", 1, "clients")
 	f.StringArrayVar(&hostile, "hostile", nil, "one more provider that cheats: overcharge, withhold, equivocate, vanish, …, one for each lease, comma-separated (repeatable)")
+	f.BoolVar(&inProcess, "in-process", false, "run all nodes in this process, in the foreground, until it is asked to end")
 	f.DurationVar(&tick, "tick", time.Second, "the providers' tick")
 	return cmd
+}
+
+// testnetLocal runs a testnet in this process until Ctrl-C or testnet down.
+func (a *app) testnetLocal(ctx context.Context, o testnet.LocalOptions) (err error) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	l, err := testnet.NewLocal(ctx, o)
+	if err != nil {
+		return fail("testnet", err)
+	}
+	defer func() { err = errors.Join(err, l.Close(), os.RemoveAll(o.Dir)) }()
+	s, err := l.Serve(end, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return fail("testnet", err)
+	}
+	if err := a.showTestnet(s); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
 }
 
 // programs are souk itself, and souk-hostile where it stands beside it.

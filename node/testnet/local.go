@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"souk/internal/money"
 	"souk/node"
 	"souk/node/client"
+	"souk/node/control"
 	"souk/node/identity"
 	"souk/protocol/market"
 )
@@ -24,6 +26,8 @@ type Local struct {
 	Clients   []*node.Node
 
 	bootstrap *node.Node
+	state     State
+	servers   []*control.Server
 }
 
 // LocalOptions say what NewLocal starts.
@@ -39,14 +43,14 @@ type LocalOptions struct {
 // NewLocal starts the nodes and waits until each client finds each provider.
 // Close ends them; the folder is the caller's.
 func NewLocal(ctx context.Context, o LocalOptions) (l *Local, err error) {
-	l = &Local{Network: "testnet-local"}
+	l = &Local{Network: "testnet-local", state: State{Dir: o.Dir, Network: "testnet-local", Since: time.Now()}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
 			l = nil
 		}
 	}()
-	if l.bootstrap, err = o.open(ctx, l, "bootstrap", nil); err != nil {
+	if l.bootstrap, err = o.open(ctx, l, Node{Name: "bootstrap", Role: Bootstrap}, nil); err != nil {
 		return l, err
 	}
 	for i := range o.Providers {
@@ -61,14 +65,14 @@ func NewLocal(ctx context.Context, o LocalOptions) (l *Local, err error) {
 		if g.gpu != "" {
 			p.SimulateGPU = []string{g.gpu}
 		}
-		n, err := o.open(ctx, l, fmt.Sprintf("provider-%d", i+1), p)
+		n, err := o.open(ctx, l, Node{Name: fmt.Sprintf("provider-%d", i+1), Role: Provider, GPU: g.gpu, Price: g.price}, p)
 		if err != nil {
 			return l, err
 		}
 		l.Providers = append(l.Providers, n)
 	}
 	for i := range o.Clients {
-		n, err := o.open(ctx, l, fmt.Sprintf("client-%d", i+1), nil)
+		n, err := o.open(ctx, l, Node{Name: fmt.Sprintf("client-%d", i+1), Role: Client}, nil)
 		if err != nil {
 			return l, err
 		}
@@ -77,23 +81,50 @@ func NewLocal(ctx context.Context, o LocalOptions) (l *Local, err error) {
 	return l, l.await(ctx)
 }
 
-func (o *LocalOptions) open(ctx context.Context, l *Local, name string, p *node.Provide) (*node.Node, error) {
-	dir := filepath.Join(o.Dir, name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func (o *LocalOptions) open(ctx context.Context, l *Local, row Node, p *node.Provide) (*node.Node, error) {
+	row.Dir = filepath.Join(o.Dir, row.Name)
+	if err := os.MkdirAll(row.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	key, err := identity.Create(filepath.Join(dir, identity.FileName), "")
+	key, err := identity.Create(filepath.Join(row.Dir, identity.FileName), "")
 	if err != nil {
 		return nil, err
 	}
 	c := node.Config{
-		Dir: dir, Key: key, Network: l.Network, Version: "testnet", Loopback: true, Listen: []string{loopback}, Provide: p,
+		Dir: row.Dir, Key: key, Network: l.Network, Version: "testnet", Loopback: true, Listen: []string{loopback}, Provide: p,
 		Client: client.Times{Lost: 12 * time.Second}, Log: o.Log,
 	}
 	if l.bootstrap != nil {
 		c.Bootstrap = []string{l.bootstrap.Net().Addrs()[0].String()}
 	}
-	return node.New(ctx, c)
+	n, err := node.New(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	row.PID, row.Peer, row.Addr, row.Up = os.Getpid(), n.ID().String(), n.Net().Addrs()[0].String(), true
+	l.state.Nodes = append(l.state.Nodes, row)
+	return n, nil
+}
+
+// Serve lets commands talk to the nodes, as to those of a testnet of
+// processes, until Close. shutdown is called when one of them is asked to end.
+func (l *Local) Serve(shutdown func(), log *slog.Logger) (*State, error) {
+	for i, n := range l.nodes() {
+		s, err := control.Serve(l.state.Nodes[i].Dir, n.Backend(shutdown), log)
+		if err != nil {
+			return nil, err
+		}
+		l.servers = append(l.servers, s)
+	}
+	return &l.state, l.state.save()
+}
+
+// nodes are all nodes, in the order of their start.
+func (l *Local) nodes() (all []*node.Node) {
+	if l.bootstrap != nil {
+		all = append(all, l.bootstrap)
+	}
+	return append(append(all, l.Providers...), l.Clients...)
 }
 
 func (l *Local) await(ctx context.Context) error {
@@ -116,11 +147,11 @@ func (l *Local) await(ctx context.Context) error {
 // Close ends all nodes, clients first.
 func (l *Local) Close() error {
 	var errs []error
-	nodes := append(append([]*node.Node{}, l.Clients...), l.Providers...)
-	if l.bootstrap != nil {
-		nodes = append(nodes, l.bootstrap)
+	for _, s := range l.servers {
+		errs = append(errs, s.Close())
 	}
-	for _, n := range nodes {
+	l.servers = nil
+	for _, n := range slices.Backward(l.nodes()) {
 		errs = append(errs, n.Close())
 	}
 	return errors.Join(errs...)

@@ -125,7 +125,7 @@ func settle(s *wire.Stream, sent, answer <-chan error) error {
 	case err := <-answer:
 		if err != nil {
 			s.Reset()  // nobody reads what is still being sent
-			_ = <-sent // err is why
+			<-sent //nolint:errcheck // err is why
 			return err
 		}
 		return <-sent

@@ -124,8 +124,8 @@ func settle(s *wire.Stream, sent, answer <-chan error) error {
 	select {
 	case err := <-answer:
 		if err != nil {
-			s.Reset()  // nobody reads what is still being sent
-			<-sent //nolint:errcheck // err is why
+			s.Reset() // nobody reads what is still being sent
+			<-sent    //nolint:errcheck // err is why
 			return err
 		}
 		return <-sent

@@ -71,7 +71,7 @@ func (n *Node) sell(ctx context.Context) (err error) {
 	}
 	s.provider, err = provider.New(provider.Config{
 		Host: n.net.Host(), Key: n.cfg.Key, Network: n.cfg.Network, Ledger: n.ledger, Blobs: n.blobs, Executor: s.executor, Capacity: free,
-		Offers: n.offers, Boot: n.boot, Dir: n.path("provider-logs"), Total: total, Speed: speed, Region: n.cfg.Region, Price: c.Price, Tick: c.Tick,
+		Offers: n.offers, Neighbours: n.neighbours, Boot: n.boot, Dir: n.path("provider-logs"), Total: total, Speed: speed, Region: n.cfg.Region, Price: c.Price, Tick: c.Tick,
 		MaxTime: c.MaxTime, Prepay: c.Prepay, Caps: c.Caps, Addrs: n.addrs, Protect: n.protect, Now: time.Now, Log: n.cfg.Log, Notify: s.feed.tell,
 	})
 	if err != nil {
@@ -103,6 +103,21 @@ func (s *supply) total(c Provide) (capacity.Total, error) {
 	}
 	return t, nil
 }
+
+// neighbours are providers of the same network, nearest first as the DHT has
+// them; the provider hands their offers on.
+func (n *Node) neighbours(ctx context.Context) <-chan peer.AddrInfo {
+	k, err := p2p.AllKey(n.cfg.Network, p2p.Place{})
+	if err != nil {
+		none := make(chan peer.AddrInfo)
+		close(none)
+		return none
+	}
+	return n.net.Find(ctx, []p2p.Key{k}, maxNeighbours)
+}
+
+// maxNeighbours is the most that one look for neighbours yields.
+const maxNeighbours = 32
 
 // advertise keeps the provider findable until the node closes.
 func (s *supply) advertise(n *Node) {

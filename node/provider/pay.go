@@ -107,10 +107,10 @@ func (l *lease) remember(tx *ledger.Tx, rec ledger.Lease) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case rec.Outcome == market.Succeeded || rec.Outcome == market.JobFailed:
+	switch rec.Outcome {
+	case market.Succeeded, market.JobFailed:
 		p.Good++
-	case rec.Outcome == market.ProviderFailed:
+	case market.ProviderFailed:
 		p.Failed++
 	}
 	if !rec.Countersigned.Charged.IsZero() {

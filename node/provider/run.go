@@ -77,7 +77,7 @@ func (l *lease) untilBoundary(exec executor.Execution, tick time.Duration) time.
 
 // reached is the running time at the last boundary, in ms.
 func (l *lease) reached(exec executor.Execution, tick time.Duration) uint64 {
-	return min(l.quote.MaxMillis, uint64((exec.Usage().Ran / tick * tick).Milliseconds())) //nolint:gosec // positive
+	return min(l.quote.MaxMillis, uint64(exec.Usage().Ran/tick)*l.quote.TickUnits) //nolint:gosec // positive
 }
 
 // tick signs the receipt of the ticks that are over. As long as the channel's

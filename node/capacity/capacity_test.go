@@ -103,10 +103,10 @@ func TestShortageNamesEachMiss(t *testing.T) {
 		text  string
 		never bool
 	}{
-		"two devices": {needs(t, "A100-40GB:2"), "devices (a100-40gb:2): 2 needed, 1 free of 2", false},
-		"three":       {needs(t, "A100-40GB:3"), "devices (a100-40gb:3): 3 needed, 1 free of 2", true},
-		"unlike ones": {needs(t, "A100:2"), "devices (a100:2): 2 needed, 1 free of 2", false},
-		"other model": {needs(t, "RTX4090"), "devices (rtx-4090): 1 needed, 0 free of 0", true},
+		"two devices": {needs(t, "A100-40GB:2"), "devices (A100-40GB:2): 2 needed, 1 free of 2", false},
+		"three":       {needs(t, "A100-40GB:3"), "devices (A100-40GB:3): 3 needed, 1 free of 2", true},
+		"unlike ones": {needs(t, "A100:2"), "devices (A100:2): 2 needed, 1 free of 2", false},
+		"other model": {needs(t, "RTX4090"), "devices (RTX4090): 1 needed, 0 free of 0", true},
 		"more memory on it": {Need{Devices: device.Need{Count: 1, VRAM: 96 * gib}},
 			"devices (any with 96GiB): 1 needed, 0 free of 0", true},
 		"all at once": {Need{CPU: 8, Memory: 33 * gib, Disk: math.MaxInt64},

@@ -34,7 +34,7 @@ func TestASummaryNamesTheNearestMiss(t *testing.T) {
 		},
 		{"all busy", []script{{device: gpu(0, "measured")}}, needGPU, wire.Busy, "1 provider has the GPU, none free now"},
 		{"only simulated", []script{{device: gpu(2, "simulated")}}, needGPU, client.NoProvider, "1 provider has the GPU only simulated; --allow-simulated takes those"},
-		{"no such GPU", []script{{}, {}}, needGPU, client.NoProvider, "2 providers answered and none fits; the nearest: it has no rtx-4090"},
+		{"no such GPU", []script{{}, {}}, needGPU, client.NoProvider, "2 providers answered and none fits; the nearest: it has no RTX4090"},
 		{"too little memory", []script{{}}, func(s *jobfile.Spec) { s.Memory = 1 << 40 }, client.NoProvider, "it has 8GiB of memory free, you need 1TiB"},
 		{"elsewhere", []script{{}}, func(s *jobfile.Spec) { s.Region = "na" }, client.NoProvider, "it is in region eu, not na"},
 		{"nobody", nil, nil, client.NoProvider, "no provider of the network test answered"},

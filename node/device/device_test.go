@@ -61,10 +61,10 @@ func TestParseNeed(t *testing.T) {
 		"":            {},
 		"any":         {Count: 1},
 		"ANY:3":       {Count: 3},
-		"A100:2":      {Slug: "a100", Count: 2},
-		"A100-80GB:4": {Slug: "a100-80gb", Count: 4},
-		"RTX4090":     {Slug: "rtx-4090", Count: 1},
-		" RTX 4090 ":  {Slug: "rtx-4090", Count: 1},
+		"A100:2":      {Name: "A100", Slug: "a100", Count: 2},
+		"A100-80GB:4": {Name: "A100-80GB", Slug: "a100-80gb", Count: 4},
+		"RTX4090":     {Name: "RTX4090", Slug: "rtx-4090", Count: 1},
+		" RTX 4090 ":  {Name: "RTX 4090", Slug: "rtx-4090", Count: 1},
 	} {
 		got, err := ParseNeed(text)
 		require.NoError(t, err, text)

@@ -16,6 +16,8 @@ const AnyModel = "any"
 
 // Need is what a client asks for. Its zero value needs no device.
 type Need struct {
+	// Name is the model as the user wrote it, for people; "" shows the slug.
+	Name string
 	// Slug names the model; "" is any model.
 	Slug string
 	// Count is how many like devices; 0 is none.
@@ -58,7 +60,7 @@ func ParseNeed(text string) (Need, error) {
 	if err := checkName(text, name); err != nil {
 		return Need{}, err
 	}
-	return Need{Slug: Slug(name), Count: count}, nil
+	return Need{Name: name, Slug: Slug(name), Count: count}, nil
 }
 
 // cutCount reads the ":2" at the end of "RTX 4090:2"; without one it is 1.
@@ -94,7 +96,10 @@ func (n Need) String() string {
 	if n.Count == 0 {
 		return "no GPU"
 	}
-	text := n.Slug
+	text := n.Name
+	if text == "" {
+		text = n.Slug
+	}
 	if text == "" {
 		text = AnyModel
 	}

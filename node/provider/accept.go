@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"souk/internal/money"
 	"souk/node/capacity"
 	"souk/node/ledger"
 	leases "souk/protocol/lease"
@@ -186,8 +187,8 @@ func (p *Provider) takeVoucher(tx *ledger.Tx, client peer.ID, a leases.Accepted)
 		cover.Credit = cover.Credit.Add(a.Quote.TickPrice.Times(uint64(a.Terms.CreditTicks)))
 		if prepaid := a.Quote.Part(market.Amount{}, a.Terms.PrepayTicks, false); !cover.MayStart(prepaid) {
 			cover.Started = cover.Started.Add(prepaid)
-			return wire.Refuse(wire.BadVoucher, "the voucher doesn't cover what is signed and the prepaid ticks: %s more is needed%s", cover.Missing(), p.disputed(ch)).
-				Near("a voucher of %s", ch.Voucher.Add(cover.Missing()))
+			return wire.Refuse(wire.BadVoucher, "the voucher doesn't cover what is signed and the prepaid ticks: %s USD more is needed%s", money.Format(cover.Missing()), p.disputed(ch)).
+				Near("a voucher of %s USD", money.Format(ch.Voucher.Add(cover.Missing())))
 		}
 		if err := p.affords(client, a); err != nil {
 			return err

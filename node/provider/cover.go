@@ -5,6 +5,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"souk/internal/money"
 	"souk/node/ledger"
 	leases "souk/protocol/lease"
 	"souk/protocol/market"
@@ -58,8 +59,8 @@ func (p *Provider) creditLeft(client peer.ID) market.Amount {
 func (p *Provider) affords(client peer.ID, a leases.Accepted) error {
 	credit := a.Quote.TickPrice.Times(uint64(a.Terms.CreditTicks))
 	if left := p.creditLeft(client); left.Less(credit) {
-		return wire.Refuse(wire.Credit, "the quote gives credit of %s and other leases have used it up", credit).
-			Near("a new quote, with credit of at most %s", left)
+		return wire.Refuse(wire.Credit, "the quote gives credit of %s USD and other leases have used it up", money.Format(credit)).
+			Near("a new quote, with credit of at most %s USD", money.Format(left))
 	}
 	return nil
 }
@@ -79,5 +80,5 @@ func (p *Provider) disputed(ch ledger.Channel) string {
 	if open.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf(", of which %s is for receipts of earlier leases that this peer has not countersigned", open)
+	return fmt.Sprintf(", of which %s USD is for receipts of earlier leases that this peer has not countersigned", money.Format(open))
 }

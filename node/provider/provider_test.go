@@ -110,7 +110,7 @@ func TestAVoucherThatIsTooLowIsRefusedWithWhatIsMissing(t *testing.T) {
 	require.NoError(t, g.reconcile())
 	err = g.send(g.acceptance(q, market.NewAmount(999)))
 	require.True(t, wire.IsCode(err, wire.BadVoucher))
-	require.ErrorContains(t, err, "a voucher of 1000")
+	require.ErrorContains(t, err, "a voucher of 0.001 USD")
 	s.nothingHeld()
 }
 
@@ -120,10 +120,10 @@ func TestRequestsThatCantBeMetNameTheNearestMiss(t *testing.T) {
 		code   wire.Code
 		near   string
 	}{
-		"price":    {func(r *market.Request) { p := market.NewAmount(1); r.PriceLimit = &p }, wire.OverPrice, "asks 3600000"},
+		"price":    {func(r *market.Request) { p := market.NewAmount(1); r.PriceLimit = &p }, wire.OverPrice, "asks 3.60/h"},
 		"time":     {func(r *market.Request) { r.MaxMillis = 2 * 3600_000 }, wire.OverLimit, "at most 1h"},
 		"cores":    {func(r *market.Request) { r.CPU = 5 }, wire.NoMatch, "4"},
-		"gpu":      {func(r *market.Request) { r.GPU = &market.GPUNeed{Name: "H100", Count: 1}; r.AllowSimulated = true }, wire.NoMatch, "h100"},
+		"gpu":      {func(r *market.Request) { r.GPU = &market.GPUNeed{Name: "H100", Count: 1}; r.AllowSimulated = true }, wire.NoMatch, "H100"},
 		"real gpu": {func(r *market.Request) { r.GPU = &market.GPUNeed{Name: "any", Count: 1} }, wire.NoMatch, ""},
 		"network":  {func(r *market.Request) { r.Network = "other" }, wire.WrongNetwork, "test"},
 		"executor": {func(r *market.Request) { r.Executor = "docker" }, wire.NoMatch, "wasm"},

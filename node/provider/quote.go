@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"souk/internal/money"
 	"souk/node/capacity"
 	"souk/node/device"
 	"souk/node/ledger"
@@ -106,7 +107,7 @@ func (p *Provider) acceptable(a leases.Asked) error {
 	case r.InputBytes > MaxOutputBytes:
 		return wire.Refuse(wire.OverLimit, "inputs of %d bytes", r.InputBytes).Near("at most %d bytes are taken", int64(MaxOutputBytes))
 	case r.PriceLimit != nil && r.PriceLimit.Less(p.hourly()):
-		return wire.Refuse(wire.OverPrice, "the price limit is %s per hour in millionths of a USD", *r.PriceLimit).Near("this provider asks %s", p.hourly())
+		return wire.Refuse(wire.OverPrice, "the price limit is %s", money.FormatPrice(*r.PriceLimit)).Near("this provider asks %s", money.FormatPrice(p.hourly()))
 	}
 	return nil
 }
@@ -193,7 +194,7 @@ func needOf(r market.Request) capacity.Need {
 	}
 	n.Devices = device.Need{Count: r.GPU.Count, VRAM: r.GPU.VRAM, AllowSimulated: r.AllowSimulated}
 	if r.GPU.Name != device.AnyModel {
-		n.Devices.Slug = device.Slug(r.GPU.Name)
+		n.Devices.Name, n.Devices.Slug = r.GPU.Name, device.Slug(r.GPU.Name)
 	}
 	return n
 }

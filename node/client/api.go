@@ -55,7 +55,7 @@ const (
 type Event struct {
 	Kind    EventKind `json:"event"`
 	At      time.Time `json:"at"`
-	Job     string    `json:"job"`
+	Job     string    `json:"job,omitempty"` // empty before the job was placed
 	Attempt int       `json:"attempt,omitempty"`
 
 	Plan         *Plan         `json:"plan,omitempty"`

@@ -4,39 +4,65 @@ package nearest
 
 import "strings"
 
-const maxWord = 64 // bytes; longer words are near to nothing
+const (
+	maxWord = 64 // bytes; longer words are near to nothing
+	letters = 3  // of a word, for each slip of the finger that is forgiven
+)
 
-// To is the candidate that word most likely was meant to be, or "" if none is near.
+// To is the candidate that word most likely was meant to be, or "" if none is
+// near: one that differs by few slips, or else the one name in parts, such as
+// provider.price, that word is the end of.
 func To(word string, candidates []string) string {
-	best, distance := "", max(2, len(word)/2)
+	word = strings.ToLower(word)
+	best, distance := "", max(1, len(word)/letters)
 	for _, c := range candidates {
-		if d := Distance(strings.ToLower(word), strings.ToLower(c)); d <= distance && d < len(c) {
+		if d := Distance(word, strings.ToLower(c)); d <= distance && d < len(c) {
 			best, distance = c, d-1
 		}
+	}
+	if best == "" && word != "" {
+		return ending(word, candidates)
 	}
 	return best
 }
 
-// Distance is Levenshtein's between two words, in bytes.
+// ending is the one candidate whose last parts are word.
+func ending(word string, candidates []string) (found string) {
+	for _, c := range candidates {
+		rest, ok := strings.CutSuffix(strings.ToLower(c), word)
+		if !ok || !strings.ContainsAny(rest[max(0, len(rest)-1):], "._-") {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = c
+	}
+	return found
+}
+
+// Distance counts the slips between two words, in bytes: one left out, one
+// too many, another one, or two neighbours swapped.
 func Distance(a, b string) int {
 	if len(a) > maxWord || len(b) > maxWord {
 		return maxWord
 	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
+	var rows [maxWord + 1][maxWord + 1]int
+	for i := range len(a) + 1 {
+		for j := range len(b) + 1 {
+			if i == 0 || j == 0 {
+				rows[i][j] = i + j
+				continue
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
 		}
 	}
-	return row[len(b)]
+	return rows[len(a)][len(b)]
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/knadh/koanf/v2"
+
+	"souk/internal/nearest"
 )
 
 const separator = "."
@@ -200,11 +202,23 @@ func envLayer(env map[string]string) (l layer, warnings []string) {
 	slices.Sort(known)
 	for name := range env {
 		if !names[name] {
-			warnings = append(warnings, fmt.Sprintf("%.60s in the environment means nothing to souk%s", name, meant(name, known)))
+			warnings = append(warnings, fmt.Sprintf("%.60s in the environment means nothing to souk%s", name, meantName(name, known)))
 		}
 	}
 	slices.Sort(warnings)
 	return l, warnings
+}
+
+// meantName guesses without what all the names begin with.
+func meantName(name string, known []string) string {
+	bare := make([]string, 0, len(known))
+	for _, k := range known {
+		bare = append(bare, strings.TrimPrefix(k, envPrefix))
+	}
+	if near := nearest.To(strings.TrimPrefix(name, envPrefix), bare); near != "" {
+		return ", did you mean " + envPrefix + near + "?"
+	}
+	return ""
 }
 
 func commaList(text string) []string {

@@ -4,7 +4,8 @@
 //
 // It promises that one bundle always gives the same bytes, that every block
 // read has the hash that its CID names, and that a hostile file costs no more
-// memory than the limits here and gets one sentence. It never judges what the
+// memory than the limits here and gets one sentence, which names the first
+// document that is missing or changed. It never judges what the
 // documents say: market.Bundle.Verify does.
 package receiptfile
 
@@ -29,8 +30,9 @@ const (
 
 // Reasons why a file is refused.
 var (
-	ErrFormat   = errors.New("not a receipt file")
-	ErrTooLarge = errors.New("receipt file over a limit")
+	ErrFormat   = errors.New("it is no receipt file")
+	ErrDamaged  = errors.New("it is damaged") // a receipt file once, cut short or changed since it was written
+	ErrTooLarge = errors.New("it is over a limit for receipt files")
 )
 
 // The two kinds of CID in a receipt file.

@@ -13,7 +13,7 @@ import (
 )
 
 // Read reads a receipt file. The bundle holds what the file says, whether it
-// is right or wrong; errors are ErrFormat, ErrTooLarge or those of r.
+// is right or wrong; errors are ErrFormat, ErrDamaged, ErrTooLarge or those of r.
 func Read(r io.Reader) (market.Bundle, error) {
 	root, blocks, err := readBlocks(r)
 	if err != nil {
@@ -21,35 +21,64 @@ func Read(r io.Reader) (market.Bundle, error) {
 	}
 	u := unpack{blocks: blocks}
 	b := u.bundle(root)
+	if u.err == nil {
+		u.err = changed(blocks)
+	}
 	if u.err != nil {
 		return market.Bundle{}, u.err
 	}
 	return b, nil
 }
 
-func readBlocks(r io.Reader) (cid.Cid, map[cid.Cid][]byte, error) {
+// found is one block of a file that is read.
+type found struct {
+	data   []byte
+	number int  // from 1, for people
+	whole  bool // it has the hash that its CID names
+}
+
+// changed names the first block that was changed, linked or not.
+func changed(blocks map[cid.Cid]found) error {
+	first := 0
+	for _, b := range blocks {
+		if !b.whole && (first == 0 || b.number < first) {
+			first = b.number
+		}
+	}
+	if first == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: block %d was changed, its content is not what it is named by", ErrDamaged, first)
+}
+
+func readBlocks(r io.Reader) (cid.Cid, map[cid.Cid]found, error) {
 	capped := &cappedReader{r: r, left: MaxFileBytes}
 	car, err := carv2.NewBlockReader(bufio.NewReader(capped),
-		carv2.MaxAllowedHeaderSize(maxHeaderBytes), carv2.MaxAllowedSectionSize(MaxBlockBytes))
+		carv2.MaxAllowedHeaderSize(maxHeaderBytes), carv2.MaxAllowedSectionSize(MaxBlockBytes),
+		carv2.WithTrustedCAR(true)) // hashes are checked here, to say what was changed
 	if err != nil {
-		return cid.Undef, nil, capped.explain("it doesn't begin like a CAR", err)
+		return cid.Undef, nil, capped.explain(fmt.Errorf("%w: it doesn't begin like a CAR", ErrFormat))
 	}
 	if car.Version != 1 || len(car.Roots) != 1 || car.Roots[0].Prefix() != jsonPrefix {
 		return cid.Undef, nil, fmt.Errorf("%w: a CARv1 with one root, a DAG-JSON block, is needed", ErrFormat)
 	}
-	blocks := make(map[cid.Cid][]byte)
+	blocks := make(map[cid.Cid]found)
 	for n := 0; ; n++ {
-		block, err := car.Next()
+		next, err := car.Next()
 		if errors.Is(err, io.EOF) && capped.err == nil {
 			return car.Roots[0], blocks, nil
 		}
 		if err != nil {
-			return cid.Undef, nil, capped.explain(fmt.Sprintf("block %d", n+1), err)
+			return cid.Undef, nil, capped.explain(fmt.Errorf("%w: it can't be read on from block %d, so it was cut short or changed there", ErrDamaged, n+1))
 		}
 		if n == MaxBlocks {
 			return cid.Undef, nil, fmt.Errorf("%w: more than %d blocks", ErrTooLarge, MaxBlocks)
 		}
-		blocks[block.Cid()] = block.RawData()
+		sum, err := next.Cid().Prefix().Sum(next.RawData())
+		if blocks[next.Cid()].whole {
+			continue // the same again
+		}
+		blocks[next.Cid()] = found{data: next.RawData(), number: n + 1, whole: err == nil && sum == next.Cid()}
 	}
 }
 
@@ -74,16 +103,16 @@ func (c *cappedReader) Read(p []byte) (int, error) {
 }
 
 // explain tells a reader's own failure from a malformed file.
-func (c *cappedReader) explain(what string, err error) error {
+func (c *cappedReader) explain(malformed error) error {
 	if c.err != nil {
 		return c.err
 	}
-	return fmt.Errorf("%w: %s: %w", ErrFormat, what, err)
+	return malformed
 }
 
 // unpack follows the links from the root.
 type unpack struct {
-	blocks map[cid.Cid][]byte
+	blocks map[cid.Cid]found
 	err    error
 }
 
@@ -99,11 +128,14 @@ func (u *unpack) get(what string, c cid.Cid, want cid.Prefix) []byte {
 		u.fail(fmt.Errorf("%w: the link to the %s is of the wrong kind", ErrFormat, what))
 		return nil
 	}
-	data, ok := u.blocks[c]
-	if !ok {
-		u.fail(fmt.Errorf("%w: the %s %s is not in the file", ErrFormat, what, c))
+	b, ok := u.blocks[c]
+	switch {
+	case !ok:
+		u.fail(fmt.Errorf("%w: the %s %s is not in the file", ErrDamaged, what, c))
+	case !b.whole:
+		u.fail(fmt.Errorf("%w: the %s (block %d of the file) was changed, its content is not what it is named by", ErrDamaged, what, b.number))
 	}
-	return data
+	return b.data
 }
 
 func (u *unpack) document(what string, c cid.Cid, into any) {
@@ -147,9 +179,9 @@ func (u *unpack) receipts(pages []cid.Cid) (all []market.SignedReceipt) {
 			return nil
 		}
 		for _, entry := range page.Receipts {
-			r := market.SignedReceipt{Block: u.get("receipt", entry.Document, eip712Prefix), Provider: market.Signature(entry.Provider)}
+			r := market.SignedReceipt{Block: u.get(fmt.Sprintf("receipt %d", len(all)+1), entry.Document, eip712Prefix), Provider: market.Signature(entry.Provider)}
 			if entry.Body != nil {
-				r.Body = u.get("receipt's body", *entry.Body, jsonPrefix)
+				r.Body = u.get(fmt.Sprintf("body of receipt %d", len(all)+1), *entry.Body, jsonPrefix)
 			}
 			if entry.Client != nil {
 				r.Client = market.Signature(*entry.Client)

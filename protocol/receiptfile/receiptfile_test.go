@@ -93,7 +93,7 @@ func TestEveryChangedByteIsNamedOrHarmless(t *testing.T) {
 		bad[i] ^= 1 << (i % 8)
 		got, err := receiptfile.Read(bytes.NewReader(bad))
 		if err != nil {
-			require.True(t, errors.Is(err, receiptfile.ErrFormat) || errors.Is(err, receiptfile.ErrTooLarge), "byte %d: %v", i, err)
+			require.True(t, errors.Is(err, receiptfile.ErrFormat) || errors.Is(err, receiptfile.ErrDamaged) || errors.Is(err, receiptfile.ErrTooLarge), "byte %d: %v", i, err)
 			continue
 		}
 		if again, err := got.Verify(); err == nil {
@@ -106,7 +106,23 @@ func TestATruncatedFileIsNotWhole(t *testing.T) {
 	raw := file(t, markettest.Bundle(markettest.Plan{}))
 	for n := range raw {
 		_, err := receiptfile.Read(bytes.NewReader(raw[:n]))
-		require.ErrorIs(t, err, receiptfile.ErrFormat, "%d of %d bytes", n, len(raw))
+		require.True(t, errors.Is(err, receiptfile.ErrFormat) || errors.Is(err, receiptfile.ErrDamaged), "%d of %d bytes: %v", n, len(raw), err)
+	}
+}
+
+func TestTheChangedDocumentIsNamed(t *testing.T) {
+	b := markettest.Bundle(markettest.Plan{Units: []uint64{1000, 2000, 3000}})
+	raw := file(t, b)
+	for want, block := range map[string][]byte{
+		"it is damaged: the receipt 2 (block": b.Receipts[1].Block, "it is damaged: the body of receipt 3 (block": b.Receipts[2].Body,
+		"it is damaged: the terms (block": b.Terms, "it is damaged: the channel config (block": b.ChannelConfig,
+	} {
+		at := bytes.Index(raw, block) + len(block) - 1
+		bad := bytes.Clone(raw)
+		bad[at] ^= 1
+		_, err := receiptfile.Read(bytes.NewReader(bad))
+		require.ErrorIs(t, err, receiptfile.ErrDamaged)
+		require.ErrorContains(t, err, want)
 	}
 }
 
@@ -161,7 +177,7 @@ func TestHostileFilesAreRefused(t *testing.T) {
 		"empty":               {bytes.NewReader(nil), receiptfile.ErrFormat},
 		"text":                {bytes.NewReader([]byte("hello, I'm a receipt file")), receiptfile.ErrFormat},
 		"huge header":         {bytes.NewReader([]byte{0xff, 0xff, 0xff, 0xff, 0x7f}), receiptfile.ErrFormat},
-		"huge block":          {bytes.NewReader(append(bytes.Clone(raw), 0xff, 0xff, 0xff, 0xff, 0x7f)), receiptfile.ErrFormat},
+		"huge block":          {bytes.NewReader(append(bytes.Clone(raw), 0xff, 0xff, 0xff, 0xff, 0x7f)), receiptfile.ErrDamaged},
 		"not a manifest":      {bytes.NewReader(car(t, `{}`)), receiptfile.ErrFormat},
 		"manifest is no map":  {bytes.NewReader(car(t, `[]`)), receiptfile.ErrFormat},
 		"another version":     {bytes.NewReader(car(t, `{"version":2}`)), receiptfile.ErrFormat},
@@ -224,7 +240,7 @@ func TestManifestsAreRefusedThatAskForTooMuch(t *testing.T) {
 	}{
 		"another version": {func(m string) string { return strings.Replace(m, `"version":1`, `"version":2`, 1) }, receiptfile.ErrFormat},
 		"an empty page":   {links(c), receiptfile.ErrFormat},
-		"no such page":    {links(market.Hash{1}.JSONCID().String()), receiptfile.ErrFormat},
+		"no such page":    {links(market.Hash{1}.JSONCID().String()), receiptfile.ErrDamaged},
 		"a wrong kind":    {links(market.Hash{1}.CID().String()), receiptfile.ErrFormat},
 		"too many pages":  {repeated(receiptfile.MaxReceipts/1000 + 1), receiptfile.ErrTooLarge},
 	} {

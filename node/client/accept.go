@@ -63,17 +63,26 @@ func (e *Engine) writeLease(tx *ledger.Tx, jobID string, c *candidate, parties l
 		ClientSignature: sig[:], Job: j.Job, State: market.Quoted, JobID: j.ID, Attempt: len(j.Leases) + 1,
 		Created: e.nowMillis(), Paid: q.Quote.Part(market.Amount{}, q.Terms.PrepayTicks, false),
 	}
+	if left, err := left(tx, j); err != nil {
+		return ledger.Lease{}, err
+	} else if left.Less(q.Quote.Ceiling()) {
+		return ledger.Lease{}, wire.Refuse(OverTotal, "its quote could cost %s, limits.total leaves %s", usd(q.Quote.Ceiling()), usd(left))
+	}
 	j.Leases = append(j.Leases, l.Hash)
 	j.State = ledger.JobActive
 	ch, err := e.channel(tx, p, parties, l.Channel)
 	if err != nil {
 		return ledger.Lease{}, err
 	}
-	if err := errors.Join(tx.PutLease(l), tx.PutJob(j), e.remember(tx, p, c.offer)); err != nil {
+	if err := errors.Join(putLease(tx, l), tx.PutJob(j), e.remember(tx, p, c.offer)); err != nil {
 		return ledger.Lease{}, err
 	}
-	_, err = e.raise(tx, ch)
-	return l, err
+	raised, err := e.raise(tx, ch)
+	if err != nil {
+		return ledger.Lease{}, err
+	}
+	l.Raised = raised.Voucher.Sub(ch.Voucher)
+	return l, putLease(tx, l)
 }
 
 // acceptAgain are refusals that don't say what became of the accept.
@@ -240,7 +249,9 @@ func (e *Engine) never(ctx context.Context, l ledger.Lease, why *wire.Refusal) (
 			return err
 		}
 		j.Leases = slices.DeleteFunc(j.Leases, func(h market.Hash) bool { return h == l.Hash })
-		j.State = ledger.JobPlaced
+		if j.State = ledger.JobPlaced; !l.Raised.IsZero() {
+			j.Declined = append(j.Declined, l.Hash)
+		}
 		return tx.PutJob(j)
 	})
 	if err != nil {
@@ -259,7 +270,7 @@ func (e *Engine) change(ctx context.Context, h market.Hash, edit func(*ledger.Tx
 		if err = edit(tx, &l); err != nil {
 			return err
 		}
-		return tx.PutLease(l)
+		return putLease(tx, l)
 	})
 	return l, err
 }

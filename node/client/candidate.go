@@ -54,6 +54,9 @@ func (c *candidate) out(m miss, code wire.Code, format string, args ...any) {
 
 func (c *candidate) fits() bool { return c.miss == noMiss }
 
+// leasable tells that it fits and gave a quote.
+func (c *candidate) leasable() bool { return c.fits() && c.quoted != nil }
+
 // judge makes a candidate of an offer and says whether it could be leased.
 func (e *Engine) judge(o offer.Offer, known ledger.Peer, n Need) *candidate {
 	c := &candidate{offer: o, known: known, miss: noMiss}

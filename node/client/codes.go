@@ -8,6 +8,7 @@ const (
 	ProviderFailed wire.Code = "provider_failed" // every execution ended with the provider's failure
 	Cheated        wire.Code = "cheated"         // the last provider signed what can't be honest
 	Lost           wire.Code = "lost"            // the last provider could not be reached any more
+	Unpaid         wire.Code = "unpaid"          // this node didn't cover the last provider's next tick in time
 	Cancelled      wire.Code = "cancelled"       // the user asked for it
 	OverTotal      wire.Code = "over_total"      // limits.total doesn't pay for one tick
 	BadInput       wire.Code = "bad_input"       // an input is missing or unreadable

@@ -205,14 +205,19 @@ func (x *execution) take(ctx context.Context, s *run.Session, m *pb.RunEvent) er
 	}
 }
 
+// maxStates is the most news of its state that a provider can make this node
+// pass on; an honest one has a handful.
+const maxStates = 64
+
 // takeState passes on what the provider says of the execution. It moves the
 // lease to running, which is for people: money goes by receipts alone.
 func (x *execution) takeState(ctx context.Context, st *pb.State) error {
 	text := printable(st.GetState())
-	if text == "" || text == x.told {
+	if text == "" || text == x.told || x.states >= maxStates {
 		return nil
 	}
 	x.told = text
+	x.states++
 	x.r.emit(Event{Kind: StateIs, Attempt: x.lease.Attempt, State: text, Text: printable(st.GetDetail())})
 	if text == string(market.Running) {
 		return x.running(ctx)
@@ -252,10 +257,12 @@ func (x *execution) takeTick(ctx context.Context, s *run.Session, m *pb.Receipt)
 // countersign makes the countersignature durable together with the voucher
 // that it raises, and then sends both.
 func (x *execution) countersign(ctx context.Context, s *run.Session, c checked) error {
+	began := x.e.cfg.Clock.Mono()
 	if err := x.log.sync(); err != nil {
 		return err
 	}
 	p, err := x.e.pay(ctx, x.lease, x.quote, x.terms, c)
+	x.slowest = max(x.slowest, x.e.cfg.Clock.Mono()-began)
 	if err != nil {
 		return fmt.Errorf("countersign receipt %d: %w", c.receipt.Seq, err)
 	}

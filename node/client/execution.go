@@ -14,8 +14,10 @@ import (
 	"souk/protocol/wire"
 )
 
-// settleTries is how often the last countersignature is sent.
-const settleTries = 2
+const (
+	settleTries    = 2 // sendings of the last countersignature
+	malformedTries = 3 // malformed messages on a lease's conversations before that counts as cheating
+)
 
 // execution is one lease being lived through. The job's goroutine owns it;
 // what other goroutines touch is atomic.
@@ -36,12 +38,14 @@ type execution struct {
 	startedMono time.Duration
 	heard       atomic.Int64 // monotonic ns of the provider's last sign of life
 	inputsSent  bool
-	told        string        // the last state that the provider told
-	warned      bool          // that a cap keeps the voucher low
-	fetching    time.Duration // when the outputs were first asked for; 0 before
-	fetchMoved  time.Duration // when a block of them last came
-	fetchDenied int           // times in a row that the provider said it lacks them
+	told        string // the last state that the provider told
+	warned      bool   // that a cap keeps the voucher low
+	fetching    fetching
 	unsettled   int           // conversations that broke off with only the acknowledgement missing
+	malformed   int           // conversations that broke off over a malformed message
+	broken      int           // conversations that broke off in all
+	slowest     time.Duration // the longest that a countersignature took to be written down
+	states      int           // that were passed on
 }
 
 func (r *runner) newExecution(l ledger.Lease) (*execution, error) {
@@ -74,7 +78,7 @@ func (x *execution) run(ctx context.Context) (err error) {
 	x.alive()
 	wait := x.e.cfg.Times.Redial
 	for x.lease.State != market.Closed {
-		before := x.heard.Load()
+		began := x.e.cfg.Clock.Mono()
 		err := x.converse(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -89,7 +93,7 @@ func (x *execution) run(ctx context.Context) (err error) {
 		if err := x.setback(ctx, err); err != nil || x.lease.State == market.Closed {
 			return err
 		}
-		if x.heard.Load() != before {
+		if x.e.cfg.Clock.Mono()-began >= maxRedial { // a word and a reset buy no quicker redial
 			wait = x.e.cfg.Times.Redial
 		}
 		if !pause(ctx, wait, nil) {
@@ -103,6 +107,9 @@ func (x *execution) run(ctx context.Context) (err error) {
 // setback decides what a broken conversation means: the end of the lease, or another try.
 func (x *execution) setback(ctx context.Context, err error) error {
 	x.e.cfg.Log.Debug("a conversation broke off", "lease", x.lease.Hash, "peer", x.peer, "err", err)
+	if x.broken++; errors.Is(err, wire.ErrMalformed) {
+		err = x.countMalformed(err)
+	}
 	var bad *cheat
 	var r *wire.Refusal
 	switch {
@@ -129,6 +136,17 @@ func (x *execution) setback(ctx context.Context, err error) error {
 		return x.lost(ctx, fmt.Sprintf("the provider could not be reached for %s", silent.Round(time.Second)))
 	}
 	return nil
+}
+
+// countMalformed makes a cheat of the last of too many malformed messages.
+func (x *execution) countMalformed(err error) error {
+	if x.malformed++; x.malformed < malformedTries {
+		return err
+	}
+	return &cheat{
+		code: market.FaultBadDocument, err: err,
+		sentence: fmt.Sprintf("it sent malformed messages, %d times over, in place of the job's news", x.malformed),
+	}
 }
 
 func (x *execution) lost(ctx context.Context, why string) (err error) {

@@ -70,6 +70,9 @@ func (f *fake) play(ctx context.Context, l *fakeLease, at run.Attach, c *run.Con
 	if err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_State{State: &pb.State{State: "running"}}}); err != nil {
 		return err
 	}
+	if f.script.badLog {
+		return c.Send(&pb.RunEvent{Event: &pb.RunEvent_Log{Log: &pb.Log{Offset: at.LogOffset + 1000, Data: []byte("x")}}})
+	}
 	if at.LogOffset < uint64(len(fakeLog)) {
 		e := &pb.Log{Offset: at.LogOffset, Data: []byte(fakeLog)[at.LogOffset:]}
 		if err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_Log{Log: e}}); err != nil {
@@ -103,7 +106,12 @@ func (f *fake) play(ctx context.Context, l *fakeLease, at run.Attach, c *run.Con
 		}
 	}
 	last := f.last(l)
-	return c.Send(&pb.RunEvent{Event: &pb.RunEvent_Done{Done: &pb.Done{Receipt: last}}})
+	err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_Done{Done: &pb.Done{Receipt: last}}})
+	if err == nil && f.script.hangUp {
+		pauseTick(ctx)
+		err = wire.Refuse(wire.ShuttingDown, "that was all")
+	}
+	return err
 }
 
 // pauseTick keeps an endless job from ticking without any time between.
@@ -141,7 +149,7 @@ func (f *fake) last(l *fakeLease) *pb.Receipt {
 			return l.receipts[n-1]
 		}
 	}
-	cancelled := l.cancel
+	cancelled, uncovered := l.cancel, len(f.leases) <= f.script.uncovered
 	f.mu.Unlock()
 	body := &market.Body{Cause: "exited", ExitCode: &f.script.exit, LogBytes: int64(len(fakeLog))}
 	if f.root.Defined() {
@@ -151,7 +159,7 @@ func (f *fake) last(l *fakeLease) *pb.Receipt {
 	switch {
 	case f.script.exitFails:
 		outcome, body.Cause, body.ExitCode = market.ProviderFailed, "failed", nil
-	case cancelled:
+	case cancelled || uncovered:
 		outcome, body.Cause, body.ExitCode = market.Cancelled, "stopped", nil
 	case f.script.exit != 0:
 		outcome = market.JobFailed

@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"crypto/rand"
+	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -47,6 +48,15 @@ type script struct {
 	forever      bool          // runs until it is cancelled
 	silent       bool          // always says that it shuts down
 	exitFails    bool          // the provider itself fails
+	badLog       bool          // its log has a gap, each time
+	cut          bool          // breaks the outputs off, each time
+	stall        bool          // never comes to the outputs
+	hangUp       bool          // ends the conversation after the last receipt
+	dearer       uint64        // its quotes ask that many times what its offer says
+	longTick     bool          // its quotes have ticks of an hour
+	hugeLog      bool          // its terms have a log of 1 TiB
+	longer       bool          // its quotes are for twice the time
+	uncovered    int           // leases that it stops for want of cover
 	unreconciled *wire.Refusal // answers every channel status
 }
 
@@ -69,6 +79,7 @@ type fake struct {
 	void     map[market.Hash]bool
 	leases   map[market.Hash]*fakeLease
 	accepts  int
+	gets     int
 	statuses int
 	voucher  *pb.Voucher
 	highest  market.Amount
@@ -155,10 +166,25 @@ func (f *fake) Quote(_ context.Context, _ peer.ID, a lease.Asked) (lease.Quoted,
 	if err != nil {
 		return lease.Quoted{}, err
 	}
+	if f.script.hugeLog {
+		terms.MaxLog = 1 << 40
+		if block, err = terms.Encode(); err != nil {
+			return lease.Quoted{}, err
+		}
+	}
 	q := market.Quote{
 		RequestHash: market.BlockHash(a.Block), TermsHash: market.BlockHash(block), Provider: f.signer.Address(), Client: a.Config.Payer,
 		Channel: a.Channel, TickUnits: 1000, TickPrice: market.TickPrice(f.perHour(), 1000), MaxTicks: uint32((a.Request.MaxMillis + 999) / 1000),
 		MaxMillis: a.Request.MaxMillis, ExpiresAt: now + 30_000, StartBy: now + 60_000,
+	}
+	if f.script.dearer > 0 {
+		q.TickPrice = q.TickPrice.Times(f.script.dearer)
+	}
+	if f.script.longTick {
+		q.TickUnits, q.TickPrice, q.MaxTicks = 3600_000, market.TickPrice(f.perHour(), 3600_000), 1
+	}
+	if f.script.longer {
+		q.MaxMillis *= 2
 	}
 	_, _ = rand.Read(q.Nonce[:])
 	sig, err := f.signer.Sign(f.chain.Digest(q.Hash()))
@@ -173,6 +199,9 @@ func (f *fake) Accept(_ context.Context, client peer.ID, a lease.Accepted) (mark
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.accepts++
+	if a.Voucher != nil && f.script.refuseAccept != "" {
+		f.keepVoucher(&pb.Voucher{Voucher: a.Voucher.Encode(), Signature: a.VoucherSignature[:]})
+	}
 	if f.script.refuseAccept != "" {
 		return market.Signature{}, wire.Refuse(f.script.refuseAccept, "not today")
 	}
@@ -274,6 +303,18 @@ func (s fakeSink) Close() error {
 func (f *fake) Source(ctx context.Context, _ peer.ID, _ market.Hash, root cid.Cid, skip int) (protoblob.Source, error) {
 	if f.script.withhold || root != f.root {
 		return nil, wire.Refuse(wire.Unknown, "no such blocks")
+	}
+	f.mu.Lock()
+	f.gets++
+	f.mu.Unlock()
+	if f.script.cut {
+		return func(yield func([]byte, error) bool) { yield(nil, io.EOF) }, nil
+	}
+	if f.script.stall {
+		return func(yield func([]byte, error) bool) {
+			<-ctx.Done()
+			yield(nil, ctx.Err())
+		}, nil
 	}
 	local, err := f.blobs.Space(blob.Local)
 	return func(yield func([]byte, error) bool) {

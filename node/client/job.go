@@ -165,6 +165,34 @@ func spent(tx *ledger.Tx, j ledger.Job) (sum market.Amount, err error) {
 	return sum, nil
 }
 
+// left is what of its limits.total a job may still cost: without what its
+// executions were paid, and without what the vouchers say that went to
+// providers which then didn't take the lease, as they may keep that.
+func left(tx *ledger.Tx, j ledger.Job) (market.Amount, error) {
+	gone, err := spent(tx, j)
+	if err != nil {
+		return gone, err
+	}
+	used := map[market.Hash]bool{} // channels on which the job was run too, and used that voucher
+	for _, h := range j.Leases {
+		l, err := tx.Lease(ledger.Client, h)
+		if err != nil {
+			return gone, err
+		}
+		used[l.Channel] = true
+	}
+	for _, h := range j.Declined {
+		l, err := tx.Lease(ledger.Client, h)
+		if err != nil {
+			return gone, err
+		}
+		if !used[l.Channel] {
+			gone = gone.Add(l.Raised)
+		}
+	}
+	return j.Total.Sub(gone), nil
+}
+
 // jobAndLeases reads a job with its executions in order.
 func (e *Engine) jobAndLeases(ctx context.Context, id string) (j ledger.Job, leases []ledger.Lease, err error) {
 	err = e.cfg.Ledger.View(ctx, func(tx *ledger.Tx) (err error) {

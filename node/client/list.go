@@ -167,7 +167,7 @@ func (e *Engine) Cancel(ctx context.Context, jobID string) error {
 		for _, l := range leases {
 			if l.State != market.Closed {
 				l.Cancelled = true
-				err = errors.Join(err, tx.PutLease(l))
+				err = errors.Join(err, putLease(tx, l))
 			}
 		}
 		j.Cancel = true

@@ -40,7 +40,7 @@ func (e *Engine) pay(ctx context.Context, l ledger.Lease, q market.Quote, t mark
 		ch.Due = ch.Due.Add(c.receipt.Charged.Sub(l.Countersigned.Charged))
 		ch.Signed = ch.Signed.Add(c.receipt.Charged.Sub(l.Newest.Charged))
 		count(l, q, t, c.receipt)
-		if err := errors.Join(tx.PutReceipt(ledger.Client, c.record), tx.PutLease(*l)); err != nil {
+		if err := errors.Join(tx.PutReceipt(ledger.Client, c.record), putLease(tx, *l)); err != nil {
 			return err
 		}
 		raised, err := e.raise(tx, ch)

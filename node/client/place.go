@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/peer"
-
 	"souk/node/jobfile"
 	"souk/node/ledger"
 	"souk/protocol/market"
@@ -22,17 +20,17 @@ var passing = []wire.Code{wire.Busy, wire.Taken, wire.Expired, wire.BadVoucher, 
 // place finds a provider for the next execution, leases it, and lives
 // through the lease.
 func (r *runner) place(ctx context.Context, j ledger.Job, before []ledger.Lease) (done bool, err error) {
-	n, err := r.need(ctx, j, before)
-	if err != nil {
-		return false, err
-	}
 	for round := 1; ; round++ {
+		n, err := r.need(ctx, j, before)
+		if err != nil {
+			return false, err
+		}
 		plan, cs, err := r.quotes(ctx, n, j)
 		if err != nil {
 			return false, err
 		}
 		r.emit(Event{Kind: Considered, Plan: &plan, Attempt: len(j.Leases) + 1})
-		l, why, err := r.leaseOne(ctx, j, cs)
+		l, why, err := r.leaseAny(ctx, j, n, cs)
 		switch {
 		case err != nil:
 			return false, err
@@ -41,10 +39,12 @@ func (r *runner) place(ctx context.Context, j ledger.Job, before []ledger.Lease)
 		case r.isCancelled():
 			return false, nil
 		}
+		again := slices.Contains(passing, why.Code) || why.Code == OverTotal // a shorter lease may do
 		if plan.Code != "" {
 			why = wire.Refuse(wire.Code(plan.Code), "%s", plan.Summary)
+			again = slices.Contains(passing, why.Code)
 		}
-		if round >= placeRounds || !slices.Contains(passing, why.Code) {
+		if round >= placeRounds || !again {
 			return true, r.nobody(ctx, j, before, why)
 		}
 		if !pause(ctx, r.e.cfg.Times.Busy, r.cancelled) {
@@ -53,12 +53,32 @@ func (r *runner) place(ctx context.Context, j ledger.Job, before []ledger.Lease)
 	}
 }
 
+// leaseAny leases the first of the candidates that takes the lease. Where all
+// that quoted refuse it, the next ones are asked for quotes.
+func (r *runner) leaseAny(ctx context.Context, j ledger.Job, n Need, cs []*candidate) (l ledger.Lease, why *wire.Refusal, err error) {
+	for {
+		var no *wire.Refusal
+		l, no, err = r.leaseOne(ctx, j, cs)
+		if why == nil || no == nil || no.Code != NoProvider {
+			why = no
+		}
+		if err != nil || no == nil || r.isCancelled() {
+			return l, why, err
+		}
+		r.e.quoteBest(ctx, cs, n)
+		if !slices.ContainsFunc(cs, (*candidate).leasable) {
+			return l, why, ctx.Err()
+		}
+		rank(cs)
+	}
+}
+
 // leaseOne leases the first of the candidates that takes the lease; why is
-// the last refusal where none does.
+// the last refusal where none does, and they are all out.
 func (r *runner) leaseOne(ctx context.Context, j ledger.Job, cs []*candidate) (l ledger.Lease, why *wire.Refusal, err error) {
 	why = wire.Refuse(NoProvider, "nobody gave a quote")
 	for _, c := range cs {
-		if !c.fits() || c.quoted == nil || r.isCancelled() {
+		if !c.leasable() || r.isCancelled() {
 			continue
 		}
 		l, err := r.e.accept(ctx, j.ID, c)
@@ -74,7 +94,8 @@ func (r *runner) leaseOne(ctx context.Context, j ledger.Job, cs []*candidate) (l
 		if isLedger(err) || ctx.Err() != nil {
 			return l, nil, errors.Join(err, ctx.Err())
 		}
-		why = wire.Refuse(refusalOf(err), "%s can't be leased: %v", shown(c.offer.Peer), err)
+		c.out(missRefused, refusalOf(err), "%v", err)
+		why = wire.Refuse(c.code, "%s can't be leased: %v", shown(c.offer.Peer), err)
 		r.notice(why.Code, "%v", why)
 	}
 	return l, why, nil
@@ -123,16 +144,20 @@ func (r *runner) need(ctx context.Context, j ledger.Job, before []ledger.Lease) 
 	if err != nil {
 		return Need{}, err
 	}
-	left := j.Total
-	avoid := map[peer.ID]bool{}
-	for _, l := range before {
-		left = left.Sub(l.Paid)
-		if p, err := peer.Decode(l.Peer); err == nil {
-			avoid[p] = true
+	var rest market.Amount
+	err = r.e.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
+		j, err := tx.Job(r.id)
+		if err != nil {
+			return err
 		}
+		rest, err = left(tx, j)
+		return err
+	})
+	if err != nil {
+		return Need{}, err
 	}
-	n := needOf(s, size, left)
-	n.avoid = avoid
+	n := needOf(s, size, rest)
+	n.avoid = failing(before)
 	return n, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"souk/internal/quantity"
 	"souk/node/device"
 	"souk/node/ledger"
 	"souk/protocol/lease"
@@ -18,12 +19,14 @@ import (
 
 const (
 	quoteAtOnce = 4 // of the best, in parallel
-	quoteRounds = 3 // of that many, while nobody has quoted
+	quoteRounds = 3 // while nobody has quoted, each of twice as many
 	// maxPrepay is the most ticks that are paid ahead; DESIGN §6's default.
 	maxPrepay  = 1
 	maxPrepare = 2 * time.Hour // from the quote's end to startBy
 	maxSkew    = 5 * time.Minute
 	quoteWait  = 10 * time.Second // for one provider's quote
+	maxLog     = 64 << 20         // bytes; DESIGN §11
+	maxOutput  = 16 << 30         // bytes; DESIGN §11
 )
 
 // consider looks for providers and asks the best for quotes. The candidates
@@ -63,12 +66,12 @@ func (e *Engine) candidates(ctx context.Context, n Need) ([]*candidate, error) {
 func (e *Engine) quoteBest(ctx context.Context, cs []*candidate, n Need) {
 	var fit []*candidate
 	for _, c := range cs {
-		if c.fits() {
+		if c.fits() && c.quoted == nil {
 			fit = append(fit, c)
 		}
 	}
-	for range quoteRounds {
-		batch := fit[:min(quoteAtOnce, len(fit))]
+	for round := range quoteRounds {
+		batch := fit[:min(quoteAtOnce<<round, len(fit))]
 		fit = fit[len(batch):]
 		var wg sync.WaitGroup
 		for _, c := range batch {
@@ -136,16 +139,30 @@ func (e *Engine) checkQuote(q lease.Quoted, c *candidate, n Need) error {
 		return wire.Refuse(wire.NoMatch, "its quote counts something else than time")
 	case n.Price != nil && n.Price.Less(quote.PricePerHour()):
 		return wire.Refuse(wire.OverPrice, "it asks %s/h, your limit is %s/h", usd(quote.PricePerHour()), usd(*n.Price))
+	case e.cfg.Clock.Now().Before(c.offer.ExpiresAt) && (c.price.Less(quote.PricePerHour()) || c.tick.Less(quote.TickPrice)):
+		return overOffer(quote, c)
 	case n.Total != nil && n.Total.Less(quote.Ceiling()):
 		return wire.Refuse(OverTotal, "its quote could cost %s, limits.total leaves %s", usd(quote.Ceiling()), usd(*n.Total))
-	case quote.MaxMillis < uint64(c.time.Milliseconds()): //nolint:gosec // above 0
+	case quote.MaxMillis != uint64(c.time.Milliseconds()): //nolint:gosec // above 0
 		return wire.Refuse(wire.OverLimit, "it leases for %d ms, %d were asked for", quote.MaxMillis, c.time.Milliseconds())
+	case t.MaxLog > maxLog || t.MaxOutput > maxOutput:
+		return wire.Refuse(wire.OverLimit, "its terms let it send %s of log and %s of outputs; this node takes %s and %s at most",
+			quantity.Human(t.MaxLog), quantity.Human(t.MaxOutput), quantity.Human(maxLog), quantity.Human(maxOutput))
 	case t.PrepayTicks > maxPrepay:
 		return wire.Refuse(wire.Credit, "it wants %d ticks paid ahead, this node pays %d", t.PrepayTicks, maxPrepay)
 	case t.CPU < n.CPU || t.Memory < n.Memory || t.Disk < n.Disk || t.Executor != n.Executor || t.Network != e.cfg.Network:
 		return wire.Refuse(wire.NoMatch, "its terms are less than was asked for")
 	}
 	return checkDevices(t, n)
+}
+
+// overOffer says how a quote is dearer than the offer that its provider signed,
+// which is still good: by the hour, or by a longer tick, and so more to prepay.
+func overOffer(q market.Quote, c *candidate) error {
+	if c.price.Less(q.PricePerHour()) {
+		return wire.Refuse(wire.OverPrice, "it quotes %s/h, its own signed offer says %s/h", usd(q.PricePerHour()), usd(c.price))
+	}
+	return wire.Refuse(wire.OverPrice, "it quotes %s for a tick, its own signed offer says %s", usd(q.TickPrice), usd(c.tick))
 }
 
 // checkDevices sees that the terms have the GPUs that are needed, real ones

@@ -97,7 +97,12 @@ func (c *candidate) show(first bool, others int) Candidate {
 	}
 	if q := c.quoted; q != nil {
 		v.Quoted, v.PricePerHour, v.WorstCost = true, q.Quote.PricePerHour(), q.Quote.Ceiling()
-		v.Prepaid = q.Quote.Part(market.Amount{}, q.Terms.PrepayTicks, false)
+		v.Prepaid = c.prepaid()
 	}
 	return v
+}
+
+// prepaid is what a voucher says before anything ran, of one that quoted.
+func (c *candidate) prepaid() market.Amount {
+	return c.quoted.Quote.Part(market.Amount{}, c.quoted.Terms.PrepayTicks, false)
 }

@@ -133,6 +133,9 @@ func (e *Engine) adoptLease(tx *ledger.Tx, p peer.ID, parties lease.Parties, cha
 	default:
 		return err
 	}
+	if _, err := e.channel(tx, p, parties, channel); err != nil {
+		return err
+	}
 	return e.adoptReceipt(tx, p, parties, l, d.GetReceipt())
 }
 
@@ -177,7 +180,7 @@ func (e *Engine) adoptReceipt(tx *ledger.Tx, p peer.ID, parties lease.Parties, l
 	ch.Due = ch.Due.Add(r.Charged.Sub(l.Countersigned.Charged))
 	ch.Signed = ch.Signed.Add(r.Charged.Sub(l.Newest.Charged))
 	count(&l, q, terms, r)
-	return errors.Join(tx.PutChannel(ch), tx.PutLease(l), tx.PutReceipt(ledger.Client, ledger.Receipt{
+	return errors.Join(tx.PutChannel(ch), putLease(tx, l), tx.PutReceipt(ledger.Client, ledger.Receipt{
 		Lease: l.Hash, Seq: r.Seq, Block: m.GetReceipt(), ProviderSignature: m.GetProviderSignature(), ClientSignature: m.GetClientSignature(), Body: m.GetBody(),
 	}))
 }
@@ -187,7 +190,7 @@ func keepNew(tx *ledger.Tx, l ledger.Lease) error {
 	if _, err := tx.Lease(ledger.Client, l.Hash); !errors.Is(err, ledger.ErrNotFound) {
 		return err
 	}
-	return tx.PutLease(l)
+	return putLease(tx, l)
 }
 
 func markOf(r market.Receipt) ledger.Mark {

@@ -80,15 +80,22 @@ func haveIt(n int, need Need) string {
 	return verb + " what you need"
 }
 
-// worstCost is the most that the candidates could cost over all executions.
+// worstCost is the most that the candidates could cost over all executions,
+// with what those could keep that take a voucher and don't take the lease.
 func worstCost(cs []*candidate, executions int, total *market.Amount) market.Amount {
-	var most market.Amount
+	var most, declined, least market.Amount
 	for _, c := range cs {
-		if c.fits() && c.quoted != nil {
-			most = market.MaxAmount(most, c.quoted.Quote.Ceiling())
+		if !c.leasable() {
+			continue
 		}
+		prepaid := c.prepaid()
+		if declined.IsZero() || prepaid.Less(least) {
+			least = prepaid
+		}
+		declined = declined.Add(prepaid)
+		most = market.MaxAmount(most, c.quoted.Quote.Ceiling())
 	}
-	most = most.Times(uint64(max(executions, 1))) //nolint:gosec // at least 1
+	most = most.Times(uint64(max(executions, 1))).Add(declined.Sub(least)) //nolint:gosec // at least 1
 	if total != nil {
 		most = market.MinAmount(most, *total)
 	}

@@ -7,25 +7,17 @@ import (
 	"time"
 
 	"github.com/ipfs/go-cid"
-	"github.com/libp2p/go-libp2p/core/network"
 
 	"souk/node/blob"
 	protoblob "souk/protocol/blob"
 	"souk/protocol/wire"
 )
 
-const (
-	withheldTries = 3                      // times that a provider may say that it lacks a block
-	progressEvery = 100 * time.Millisecond // between two events on a transfer
-	goneFactor    = 3                      // how much longer a peer that isn't connected may take
-	maxFetch      = 6 * time.Hour          // for all of a lease's outputs, however slow
-)
+// progressEvery is the time between two events on a transfer.
+const progressEvery = 100 * time.Millisecond
 
 // errOwn is a transfer that this node itself can't go on with.
 var errOwn = errors.New("this node can't store or read the data")
-
-// errWithheld is outputs that the provider names but doesn't give.
-var errWithheld = errors.New("the outputs are withheld")
 
 // sendInputs puts the module and the inputs, those that the provider has
 // already cost nothing. It tries on until all are there or ctx ends.
@@ -102,75 +94,6 @@ func (x *execution) progress(what string, total int64) protoblob.Progress {
 			x.r.emit(Event{Kind: Transfer, Attempt: x.attempt, What: what, Done: moved, Total: total})
 		}
 	}
-}
-
-// fetch brings a lease's outputs. errWithheld: the provider doesn't give
-// them, or gives something else; errOwn: this node can't store them. Its
-// patience counts over all conversations, so that breaking them off buys none.
-func (x *execution) fetch(ctx context.Context, root cid.Cid) error {
-	if x.fetching == 0 {
-		x.fetching = x.e.cfg.Clock.Mono()
-		x.fetchMoved = x.fetching
-	}
-	for {
-		moved, err := x.fetchOnce(ctx, root)
-		if moved {
-			x.fetchMoved, x.fetchDenied = x.e.cfg.Clock.Mono(), 0
-		}
-		if err == nil || ctx.Err() != nil || errors.Is(err, errOwn) || x.givenUp(&err) {
-			return err
-		}
-		if !pause(ctx, x.e.cfg.Times.Redial, nil) {
-			return ctx.Err()
-		}
-	}
-}
-
-// givenUp tells that a failed fetch was the last one, and why in err.
-func (x *execution) givenUp(err *error) bool {
-	now := x.e.cfg.Clock.Mono()
-	denied := errors.Is(*err, protoblob.ErrWithheld)
-	if denied {
-		x.fetchDenied++
-	}
-	patience := x.e.cfg.Times.Lost
-	if x.e.cfg.Host.Network().Connectedness(x.peer) != network.Connected {
-		patience *= goneFactor // rather gone than withholding
-	}
-	if errors.Is(*err, protoblob.ErrGarbage) || errors.Is(*err, protoblob.ErrOverLimit) || (denied && x.fetchDenied >= withheldTries) ||
-		now-x.fetchMoved >= patience || now-x.fetching >= maxFetch {
-		*err = fmt.Errorf("%w: %w", errWithheld, *err)
-		return true
-	}
-	return false
-}
-
-// fetchOnce asks for what is missing and tells whether any block came. It
-// ends when nothing moves for Times.Lost.
-func (x *execution) fetchOnce(ctx context.Context, root cid.Cid) (moved bool, err error) {
-	// Inner nodes and folders come on top of the content that MaxOutput counts.
-	limits := blob.Limits{Bytes: x.terms.MaxOutput + x.terms.MaxOutput/64 + blob.MaxBlock}
-	r, err := blob.NewReceiver(ctx, x.e.space, root, limits)
-	if err != nil {
-		return false, ownOr(err)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	idle := time.AfterFunc(x.e.cfg.Times.Lost, cancel)
-	defer idle.Stop()
-	show := x.progress("output", 0)
-	before := r.Bytes()
-	err = protoblob.Get(ctx, x.e.cfg.Host, x.peer, x.hash, root, sink{r}, func(n int64) {
-		idle.Reset(x.e.cfg.Times.Lost)
-		x.alive()
-		show(n)
-	})
-	if err == nil {
-		size := r.Bytes()
-		err = own(x.e.space.Pin(root, x.e.cfg.Clock.Now().Add(x.e.cfg.Times.Keep)))
-		x.r.emit(Event{Kind: Transfer, Attempt: x.attempt, What: "output", Done: size, Total: size})
-	}
-	return r.Bytes() > before, errors.Join(err, own(r.Close()))
 }
 
 // sink puts blocks into a receiver of the blob store.

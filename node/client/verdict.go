@@ -36,6 +36,8 @@ func (e *Engine) judgeExecution(ctx context.Context, j ledger.Job, last ledger.L
 	switch {
 	case last.Lost:
 		v.code = Lost
+	case uncovered(last):
+		v.code = Unpaid
 	case last.Outcome == market.Expired:
 		v.code = wire.Expired
 	}

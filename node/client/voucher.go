@@ -10,18 +10,45 @@ import (
 )
 
 // need is what a channel's voucher must cover: the sum of its leases' parts.
-func need(tx *ledger.Tx, channel market.Hash) (sum market.Amount, err error) {
-	for h, err := range tx.ChannelLeases(ledger.Client, channel) {
+// It reads those that live; those of the others are summed up in the channel.
+func need(tx *ledger.Tx, ch ledger.Channel) (sum market.Amount, err error) {
+	sum = ch.Ended
+	for l, err := range tx.LiveLeases(ledger.Client) {
 		if err != nil {
 			return sum, err
 		}
-		l, err := tx.Lease(ledger.Client, h)
-		if err != nil {
-			return sum, err
+		if l.Channel == ch.ID {
+			sum = sum.Add(l.Paid)
 		}
-		sum = sum.Add(l.Paid)
 	}
 	return sum, nil
+}
+
+// putLease writes a lease, and its channel where the sum of ended parts
+// changes with it. Nobody else writes leases.
+func putLease(tx *ledger.Tx, l ledger.Lease) error {
+	old, err := tx.Lease(ledger.Client, l.Hash)
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return err
+	}
+	if before, after := endedPart(old), endedPart(l); before != after {
+		ch, err := tx.Channel(ledger.Client, l.Channel)
+		if err != nil {
+			return err
+		}
+		ch.Ended = ch.Ended.Add(after).Sub(before)
+		if err := tx.PutChannel(ch); err != nil {
+			return err
+		}
+	}
+	return tx.PutLease(l)
+}
+
+func endedPart(l ledger.Lease) market.Amount {
+	if l.State != market.Closed {
+		return market.Amount{}
+	}
+	return l.Paid
 }
 
 // raise brings the channel's voucher up to what its leases need, signed and
@@ -29,7 +56,7 @@ func need(tx *ledger.Tx, channel market.Hash) (sum market.Amount, err error) {
 // changed of ch is written too. Over a cap it is a *wire.Refusal with the code
 // Credit, and nothing was written.
 func (e *Engine) raise(tx *ledger.Tx, ch ledger.Channel) (ledger.Channel, error) {
-	want, err := need(tx, ch.ID)
+	want, err := need(tx, ch)
 	if err != nil {
 		return ch, err
 	}

@@ -69,6 +69,7 @@ type Lease struct {
 	Newest        Mark          // the newest receipt here
 	Countersigned Mark          // the newest receipt that the client signed too
 	Paid          market.Amount // client: the part of the channel's voucher that this lease asked for
+	Raised        market.Amount // client: by how much the accept raised the channel's voucher
 	Cancelled     bool          // the client asked to cancel
 	Holding       []byte        // provider: what of the machine it holds, for capacity.Restore
 	Outputs       string        // CID of the outputs, empty if none yet
@@ -107,6 +108,7 @@ type Channel struct {
 	Vouchers  uint64        // how many there were
 	Signed    market.Amount // sum over leases of the charge in their newest receipt
 	Due       market.Amount // sum over leases of the charge in their newest countersigned receipt
+	Ended     market.Amount // client: sum of Paid over the leases that are closed
 }
 
 // JobState is where a client's job stands.
@@ -129,6 +131,7 @@ type Job struct {
 	Ended    uint64
 	State    JobState
 	Leases   []market.Hash // its executions in order
+	Declined []market.Hash // leases that providers didn't take, but got a higher voucher with
 	Total    market.Amount // limits.total
 	Spent    market.Amount // what its ended executions were paid
 	Exit     int           // exit code, valid once done

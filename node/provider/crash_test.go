@@ -148,11 +148,11 @@ func (g *persist) step() error {
 	v := g.attach(*g.a, 0)
 	defer v.s.Close()
 	v.silent.Store(true)
-	over := make(chan struct{})
+	over, died := make(chan struct{}), g.shop.fate.died
 	defer close(over)
 	go func() {
 		select {
-		case <-g.shop.fate.died:
+		case <-died:
 			v.s.Close()
 		case <-over:
 		}

@@ -25,7 +25,11 @@ func (p *Provider) learn() {
 	if p.Neighbours == nil {
 		return
 	}
-	t := time.NewTimer(learnFirst)
+	first := p.LearnAfter
+	if first <= 0 {
+		first = learnFirst
+	}
+	t := time.NewTimer(first)
 	defer t.Stop()
 	for {
 		select {

@@ -89,6 +89,7 @@ type Config struct {
 
 	// Neighbours yields providers near this one until ctx ends; their offers are handed on.
 	Neighbours func(ctx context.Context) <-chan peer.AddrInfo
+	LearnAfter time.Duration // from Start to the first look for neighbours; 0 is 15 s
 
 	Addrs   func() []ma.Multiaddr
 	Protect func(p peer.ID, on bool) // keeps connections of peers with leases

@@ -101,7 +101,7 @@ func (c *candidate) judgeMachine(n Need) {
 		c.judgeDevices(n)
 	}
 	if c.fits() && n.Region != anyRegion && n.Region != o.Region {
-		c.out(missRegion, wire.NoMatch, "it is in region %s, not %s", orUnnamed(o.Region), n.Region)
+		c.out(missRegion, wire.NoMatch, "it is in region %s, not %s", orUnnamed(printable(o.Region)), n.Region)
 	}
 	if c.fits() && o.MaxTime < n.Time {
 		c.out(missKind, wire.OverLimit, "it leases for %s at most, you need %s", o.MaxTime, n.Time)
@@ -201,7 +201,7 @@ func (c *candidate) speed() (loops uint64, from string) {
 func (c *candidate) devices() string {
 	var parts []string
 	for _, d := range c.offer.Devices {
-		text := fmt.Sprintf("%dx %s %s", d.Count, d.Model, quantity.Human(d.VRAM))
+		text := fmt.Sprintf("%dx %s %s", d.Count, printable(d.Model), quantity.Human(d.VRAM))
 		if d.Evidence == market.Simulated {
 			text += " (simulated)"
 		}

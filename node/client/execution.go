@@ -118,6 +118,8 @@ func (x *execution) setback(ctx context.Context, err error) error {
 			return nil
 		}
 		return x.closeWell(ctx) // the provider can still ask for the channel's status
+	case errors.As(err, &bad) && bad.unsure:
+		return x.lost(ctx, bad.sentence)
 	case errors.As(err, &bad):
 		x.lease, err = x.e.endCheated(ctx, x.lease, bad)
 		if err == nil {
@@ -133,7 +135,11 @@ func (x *execution) setback(ctx context.Context, err error) error {
 		return x.lost(ctx, "the provider didn't end the lease in time")
 	}
 	if silent := x.silence(); silent > x.e.cfg.Times.Lost {
-		return x.lost(ctx, fmt.Sprintf("the provider could not be reached for %s", silent.Round(time.Second)))
+		what := "could not be reached"
+		if x.connected() {
+			what = "said nothing of the job"
+		}
+		return x.lost(ctx, fmt.Sprintf("the provider %s for %s", what, silent.Round(time.Second)))
 	}
 	return nil
 }

@@ -182,6 +182,7 @@ func (f *fake) receipt(l *fakeLease, seq uint32, o market.Outcome, body *market.
 		f.t.Errorf("body: %v", err)
 	}
 	units := uint64(time.Since(l.started).Milliseconds())
+	units += uint64(f.more.Milliseconds())
 	if f.script.overCharge {
 		units += 30_000
 	}
@@ -246,6 +247,13 @@ func (f *fake) hasInputs(ctx context.Context, l *fakeLease) bool {
 		}
 	}
 	return true
+}
+
+// charge makes every receipt from now on charge d more.
+func (f *fake) charge(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.more = d
 }
 
 // forget makes every quote so far void.

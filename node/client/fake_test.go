@@ -80,6 +80,7 @@ type fake struct {
 	leases   map[market.Hash]*fakeLease
 	accepts  int
 	gets     int
+	more     time.Duration // that receipts charge beyond what ran
 	statuses int
 	voucher  *pb.Voucher
 	highest  market.Amount

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -165,30 +166,21 @@ func spent(tx *ledger.Tx, j ledger.Job) (sum market.Amount, err error) {
 	return sum, nil
 }
 
-// left is what of its limits.total a job may still cost: without what its
-// executions were paid, and without what the vouchers say that went to
-// providers which then didn't take the lease, as they may keep that.
+// left is what of its limits.total a job may still cost: on each channel, what
+// its executions were paid there, or by how much its leases raised the voucher
+// where that is more, also those that the provider didn't take: it may keep that.
 func left(tx *ledger.Tx, j ledger.Job) (market.Amount, error) {
-	gone, err := spent(tx, j)
-	if err != nil {
-		return gone, err
-	}
-	used := map[market.Hash]bool{} // channels on which the job was run too, and used that voucher
-	for _, h := range j.Leases {
+	var gone market.Amount
+	paid, raised := map[market.Hash]market.Amount{}, map[market.Hash]market.Amount{}
+	for _, h := range slices.Concat(j.Leases, j.Declined) {
 		l, err := tx.Lease(ledger.Client, h)
 		if err != nil {
 			return gone, err
 		}
-		used[l.Channel] = true
+		paid[l.Channel], raised[l.Channel] = paid[l.Channel].Add(l.Paid), raised[l.Channel].Add(l.Raised)
 	}
-	for _, h := range j.Declined {
-		l, err := tx.Lease(ledger.Client, h)
-		if err != nil {
-			return gone, err
-		}
-		if !used[l.Channel] {
-			gone = gone.Add(l.Raised)
-		}
+	for channel := range paid {
+		gone = gone.Add(market.MaxAmount(paid[channel], raised[channel]))
 	}
 	return j.Total.Sub(gone), nil
 }

@@ -80,6 +80,7 @@ type actor struct {
 	finder *found
 	times  client.Times
 	caps   client.Caps
+	clock  client.Clock
 
 	book   *ledger.Ledger
 	host   host.Host
@@ -115,7 +116,7 @@ func (a *actor) start(wrap func(client.Ledger) client.Ledger) *client.Engine {
 	}
 	cfg := client.Config{
 		Host: a.host, Finder: a.finder, Ledger: book, Blobs: blobs, Key: a.key, Network: network, Dir: filepath.Join(a.dir, "logs"),
-		Times: a.times, Caps: a.caps,
+		Times: a.times, Caps: a.caps, Clock: a.clock,
 	}
 	_, _ = rand.Read(cfg.Boot[:])
 	a.engine, err = client.New(cfg)

@@ -48,6 +48,7 @@ func (e *Engine) pay(ctx context.Context, l ledger.Lease, q market.Quote, t mark
 			p.capped, raised = err, ch
 			err = tx.PutChannel(ch)
 		}
+		l.Raised = l.Raised.Add(raised.Voucher.Sub(ch.Voucher))
 		p.voucher = voucherProto(raised)
 		return errors.Join(err, e.editPeer(tx, l.Peer, func(p *ledger.Peer) { p.Receipts++ }))
 	})

@@ -96,6 +96,8 @@ func (e *Engine) askQuote(ctx context.Context, c *candidate, n Need) {
 		c.out(missRefused, r.Code, "%s", r.Error())
 	case errors.Is(err, lease.ErrDishonest):
 		c.out(missOther, Cheated, "%v", err)
+	case errors.Is(err, wire.ErrMalformed):
+		c.out(missOther, wire.BadRequest, "its answer is malformed")
 	case err != nil:
 		e.cfg.Log.Debug("no quote", "peer", c.offer.Peer, "err", err)
 		c.out(missRefused, NoProvider, "it can't be reached")

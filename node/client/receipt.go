@@ -14,8 +14,13 @@ import (
 // for the start (DESIGN §6).
 const startSlack = 250 * time.Millisecond
 
+// spareReceipts is how many receipts there may be beyond one for each tick
+// that has passed here: each costs this node a synced write.
+const spareReceipts = 64
+
 // cheat is a document that no honest provider signs. It ends the lease.
 type cheat struct {
+	unsure   bool // it may be this node's clock: the provider isn't accused
 	code     market.FaultCode
 	sentence string
 	evidence []ledger.Receipt // as the provider signed them
@@ -108,11 +113,55 @@ func (x *execution) judge(c *checked) error {
 			return bad(market.FaultBadOutcome, "receipt %d: %v", r.Seq, err)
 		}
 	}
-	if passed := x.sinceStart() + startSlack; r.Units > uint64(passed.Milliseconds()) { //nolint:gosec // above 0
-		return bad(market.FaultOverTime, "receipt %d charges %s of running when %s had passed since the start was asked for",
-			r.Seq, time.Duration(min(r.Units, 1<<52))*time.Millisecond, passed.Round(time.Millisecond)) //nolint:gosec // capped
+	if bad := x.judgeTime(c); bad != nil {
+		return bad
 	}
-	return nil
+	return x.judgeCover(c)
+}
+
+// judgeTime sees that a receipt counts no more time than has passed here, and
+// that receipts come no faster than ticks end.
+func (x *execution) judgeTime(c *checked) error {
+	r, passed := c.receipt, x.sinceStart()+startSlack
+	ms := uint64(passed.Milliseconds()) //nolint:gosec // above 0
+	bad := &cheat{evidence: []ledger.Receipt{c.record}, unsure: !x.startedHere}
+	switch {
+	case r.Units > ms:
+		bad.code = market.FaultOverTime
+		bad.sentence = fmt.Sprintf("receipt %d charges %s of running when %s had passed since the start was asked for",
+			r.Seq, time.Duration(min(r.Units, 1<<52))*time.Millisecond, passed.Round(time.Millisecond)) //nolint:gosec // capped
+	case uint64(r.Seq) > ms/x.quote.TickUnits+spareReceipts:
+		bad.code = market.FaultBadDocument
+		bad.sentence = fmt.Sprintf("it sent %d receipts within %s, one for a tick of %s is due",
+			r.Seq, passed.Round(time.Millisecond), time.Duration(min(x.quote.TickUnits, 1<<42))*time.Millisecond) //nolint:gosec // capped
+	default:
+		return nil
+	}
+	return bad
+}
+
+// judgeCover sees that a receipt charges no more than what was covered when
+// the newest one was countersigned lets a provider run for: that, its credit,
+// the grace, and the time that stopping may take (DESIGN §6). It is what bounds
+// a charge where this node's clock can't, such as after it was set forward.
+func (x *execution) judgeCover(c *checked) error {
+	var ch ledger.Channel
+	err := x.e.cfg.Ledger.View(x.e.ctx, func(tx *ledger.Tx) (err error) {
+		ch, err = tx.Channel(ledger.Client, x.lease.Channel)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	spare := x.quote.TickPrice.Times(uint64(x.terms.CreditTicks) + 2 + uint64(cancelTime.Milliseconds())/x.quote.TickUnits)
+	most := x.lease.Countersigned.Charged.Add(ch.Voucher.Sub(ch.Due)).Add(spare)
+	if !most.Less(c.receipt.Charged) {
+		return nil
+	}
+	return &cheat{
+		code: market.FaultOverCharge, unsure: true, evidence: []ledger.Receipt{c.record},
+		sentence: fmt.Sprintf("receipt %d charges %s USD, and no more than %s USD was covered", c.receipt.Seq, usd(c.receipt.Charged), usd(most)),
+	}
 }
 
 // previous is the newest countersigned receipt, nil before the first.

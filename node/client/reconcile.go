@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -15,8 +17,15 @@ import (
 	"souk/protocol/wire"
 )
 
-// maxPages bounds how much of a channel a provider can make this node read.
-const maxPages = 256
+const (
+	// maxPages bounds how much of a channel a provider can make this node read.
+	maxPages = 4096
+	// maxReconcile bounds how long it can keep this node at that.
+	maxReconcile = 2 * time.Minute
+)
+
+// errEndless is a channel's status that has no end.
+var errEndless = fmt.Errorf("the status of the channel has more than %d pages", maxPages)
 
 // reconciled remembers with whom the status of the channel was exchanged
 // since this node started.
@@ -54,24 +63,25 @@ func (e *Engine) reconcile(ctx context.Context, p peer.ID) error {
 		return err
 	}
 	channel := e.chain.ChannelID(lease.NewConfig(parties, e.cfg.Token, e.salt))
+	ctx, cancel := context.WithTimeout(ctx, maxReconcile)
+	defer cancel()
 	cursor := uint64(0)
 	for range maxPages {
 		page, err := status.Channel(ctx, e.cfg.Host, p, channel, e.cfg.Boot, cursor)
-		if wire.IsCode(err, wire.Unknown) {
-			break // it holds nothing of this channel
+		if err == nil {
+			cursor, err = page.GetNextCursor(), e.adopt(ctx, p, parties, channel, page)
+		} else if wire.IsCode(err, wire.Unknown) {
+			cursor, err = 0, nil // it holds nothing of this channel
 		}
 		if err != nil {
 			return err
 		}
-		if err := e.adopt(ctx, p, parties, channel, page); err != nil {
-			return err
-		}
-		if cursor = page.GetNextCursor(); cursor == 0 {
-			break
+		if cursor == 0 {
+			e.books.set(p, true)
+			return nil
 		}
 	}
-	e.books.set(p, true)
-	return nil
+	return errEndless
 }
 
 // adopt takes over what of a page bears this node's own signature. What

@@ -123,7 +123,7 @@ func TestVouchersOfAJobStayWithinItsTotal(t *testing.T) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
-			t.Logf("seed %d", seed)
+			t.Logf("seed %d", seed) // to replay, put it here
 			rnd := rand.New(rand.NewPCG(seed, 0))
 			var fakes []*fake
 			for range 2 + rnd.IntN(5) {
@@ -137,15 +137,23 @@ func TestVouchersOfAJobStayWithinItsTotal(t *testing.T) {
 			total := market.NewAmount(300 + rnd.Uint64N(3000))
 			id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.Total, s.Time = total, 5*time.Second }), "")
 			require.NoError(t, err)
-			_, last := finished(t, e, id)
+			events, last := finished(t, e, id)
 			var sum market.Amount
 			for _, f := range fakes {
 				f.mu.Lock()
 				sum = sum.Add(f.highest)
 				f.mu.Unlock()
 			}
-			require.False(t, total.Less(sum), "they hold %s, the total is %s: %s", sum, total, last.Text)
+			require.False(t, total.Less(sum), "they hold %s, the total is %s: %s", sum, total, told(events))
 			require.False(t, total.Less(*last.Spent))
 		})
 	}
+}
+
+// told is what people would be told, a line each.
+func told(events []client.Event) (text string) {
+	for _, ev := range events {
+		text += fmt.Sprintf("%s %s %s %s\n", ev.Kind, ev.Peer, ev.Outcome, ev.Text)
+	}
+	return text
 }

@@ -69,7 +69,7 @@ type Lease struct {
 	Newest        Mark          // the newest receipt here
 	Countersigned Mark          // the newest receipt that the client signed too
 	Paid          market.Amount // client: the part of the channel's voucher that this lease asked for
-	Raised        market.Amount // client: by how much the accept raised the channel's voucher
+	Raised        market.Amount // client: by how much this lease raised the channel's voucher
 	Cancelled     bool          // the client asked to cancel
 	Holding       []byte        // provider: what of the machine it holds, for capacity.Restore
 	Outputs       string        // CID of the outputs, empty if none yet

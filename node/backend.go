@@ -60,7 +60,7 @@ func unreached(bs p2p.BootstrapState) string {
 func (n *Node) reach() string {
 	switch r := n.net.Reachability(); {
 	case r.State == p2p.ReachLoopback:
-		return "only from this machine (a testnet)"
+		return "only from this machine (loopback)"
 	case n.net.Alone():
 		return "nobody can find this node: no bootstrap is connected and no other node is on the local network; name one with --bootstrap"
 	case r.State == p2p.ReachPublic:
@@ -76,7 +76,7 @@ func (s *supply) describe() *control.Supply {
 	o := s.provider.Offer()
 	return &control.Supply{
 		Devices: deviceText(s.devices), CPU: o.CPU, Memory: o.Memory, Disk: o.Disk, Executors: o.Executors, Speed: o.Speed,
-		Region: o.Region, PricePerHour: o.PricePerHour, Tick: o.Tick,
+		Region: o.Region, Asked: s.asked, PricePerHour: o.PricePerHour, Tick: o.Tick,
 	}
 }
 

@@ -29,7 +29,7 @@ func (b *backend) Doctor(ctx context.Context) ([]control.Check, error) {
 }
 
 func (n *Node) checkKey() control.Check {
-	return control.Check{Name: "key", OK: true, Text: fmt.Sprintf("peer %s signs as %s", n.ID(), n.address())}
+	return control.Check{Name: "identity", OK: true, Text: fmt.Sprintf("peer %s signs as %s", n.ID(), n.address())}
 }
 
 func (n *Node) checkBooks() control.Check {
@@ -56,7 +56,7 @@ func (n *Node) checkDisk() control.Check {
 }
 
 func (n *Node) checkNetwork() control.Check {
-	c := control.Check{Name: "network", OK: !n.net.Alone() || n.cfg.Loopback, Text: fmt.Sprintf("%q: reachable %s", n.cfg.Network, n.reach())}
+	c := control.Check{Name: "network", OK: !n.net.Alone() || n.cfg.Loopback, Text: fmt.Sprintf("%s; reach: %s", n.cfg.Network, n.reach())}
 	for _, b := range n.net.Bootstrap() {
 		if !b.Connected {
 			c.OK, c.Text = false, unreached(b)

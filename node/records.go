@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"souk/node/client"
 	"souk/node/control"
 	"souk/node/ledger"
 	"souk/node/provider"
@@ -54,15 +55,38 @@ func leaseEvent(e provider.Event) control.LeaseEvent {
 	return control.LeaseEvent{At: e.At, Kind: string(e.Kind), Peer: e.Peer, Lease: e.Lease, Outcome: e.Outcome, Charged: e.Charged, Text: e.Text}
 }
 
-// Receipts lists the newest receipt of each lease, of both roles.
-func (b *backend) Receipts(ctx context.Context) (all []control.ReceiptInfo, err error) {
+// Receipts lists the newest receipt of each lease, of both roles, and the
+// leases without one that money was paid ahead on.
+func (b *backend) Receipts(ctx context.Context) ([]control.ReceiptInfo, error) {
+	all, err := b.receipts(ctx)
+	for i, r := range all {
+		if err == nil && r.Role == string(ledger.Client) {
+			all[i].Outcome, err = b.outcome(ctx, r)
+		}
+	}
+	return all, err
+}
+
+// outcome is a client's lease's, or cheated where its provider was caught.
+func (b *backend) outcome(ctx context.Context, r control.ReceiptInfo) (string, error) {
+	lease, err := market.ParseHash(r.Lease)
+	if err != nil {
+		return r.Outcome, err
+	}
+	if _, err = b.n.client.Evidence(ctx, lease); errors.Is(err, ledger.ErrNotFound) {
+		return r.Outcome, nil
+	}
+	return string(client.Cheated), err
+}
+
+func (b *backend) receipts(ctx context.Context) (all []control.ReceiptInfo, err error) {
 	err = b.n.ledger.View(ctx, func(tx *ledger.Tx) error {
 		for _, role := range []ledger.Role{ledger.Client, ledger.Provider} {
 			for l, err := range tx.Leases(role) {
 				if err != nil {
 					return err
 				}
-				if l.Newest.Seq > 0 {
+				if l.Newest.Seq > 0 || !l.Paid.IsZero() {
 					all = append(all, receiptInfo(l))
 				}
 			}
@@ -79,7 +103,7 @@ func receiptInfo(l ledger.Lease) control.ReceiptInfo {
 	}
 	return control.ReceiptInfo{
 		Lease: l.Hash.Hex(), Role: string(l.Role), Peer: l.Peer, Job: l.JobID, Seq: l.Newest.Seq, Units: l.Newest.Units,
-		Charged: l.Newest.Charged, Countersigned: l.Countersigned.Charged, Outcome: outcome(l), At: timeAt(at),
+		Charged: l.Newest.Charged, Countersigned: l.Countersigned.Charged, Vouchered: l.Paid, Outcome: outcome(l), At: timeAt(at),
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"souk/node/executor/wasm"
 	"souk/node/p2p"
 	"souk/node/provider"
+	"souk/protocol/market"
 )
 
 // supply is what a node has as a provider.
@@ -26,6 +27,7 @@ type supply struct {
 	executor executor.Executor
 	provider *provider.Provider
 	feed     *feed
+	asked    market.Amount // per hour, before it was rounded to a tick
 }
 
 const (
@@ -38,7 +40,7 @@ const (
 func (n *Node) sell(ctx context.Context) (err error) {
 	c := *n.cfg.Provide
 	c.setDefaults()
-	s := &supply{feed: newFeed()}
+	s := &supply{feed: newFeed(), asked: c.Price}
 	n.supply = s
 	if s.machine, err = device.ReadMachine(n.cfg.Dir); err != nil {
 		return fmt.Errorf("read what this machine has: %w", err)

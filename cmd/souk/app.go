@@ -50,20 +50,39 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "souk",
 		Short: "A peer-to-peer market for GPU time",
-		Long: "souk leases computing time from strangers, pays as it runs, and keeps signed receipts.\n\n" +
+		Long: "souk leases computing time from strangers, pays as it runs, and keeps signed receipts.\n" +
 			"This release runs WASM on CPUs; simulated GPUs only exercise the matching.",
+		Example: "# a client runs a job on the cheapest provider that can\n" +
+			"souk init\n" +
+			"souk run job.yaml\n" +
+			"# a provider leases out this machine\n" +
+			"souk init\n" +
+			"souk provide --price 0.40/h\n" +
+			"# a whole market on this machine, to try it out\n" +
+			"souk testnet up\n" +
+			"souk testnet run job.yaml",
 		Args: usageArgs(cobra.ArbitraryArgs),
 		RunE: group,
 	}
 	root.PersistentFlags().StringVar(&a.dataDir, "data-dir", "", "the node's data directory (default: $SOUK_DATA_DIR, else souk in the XDG data directory)")
-	root.PersistentFlags().BoolVar(&a.json, "json", false, "one JSON object a line")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(
-		a.initCommand(), a.provideCommand(), a.offersCommand(), a.runCommand(), a.jobsCommand(), a.jobCommand(),
-		a.logsCommand(), a.cancelCommand(), a.outputsCommand(), a.attachCommand(), a.receiptsCommand(), a.nodeCommand(),
-		a.configCommand(), a.versionCommand(), a.doctorCommand(), a.testnetCommand(),
-	)
+	grouped(root, "client", "for clients",
+		a.offersCommand(), a.runCommand(), a.jobsCommand(), a.jobCommand(), a.logsCommand(), a.attachCommand(), a.cancelCommand(), a.outputsCommand())
+	grouped(root, "provider", "for providers", a.provideCommand())
+	grouped(root, "testnet", "to try it out on this machine", a.testnetCommand())
+	grouped(root, "node", "for every node", a.initCommand(), a.doctorCommand(), a.nodeCommand(), a.receiptsCommand(), a.configCommand(), a.versionCommand())
+	root.SetHelpCommandGroupID("node")
+	root.SetCompletionCommandGroupID("node")
 	return root
+}
+
+func grouped(root *cobra.Command, id, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: id, Title: title})
+	for _, c := range commands {
+		c.GroupID = id
+		root.AddCommand(c)
+	}
 }
 
 // group is what a command does that only has commands below it.
@@ -151,7 +170,7 @@ func nodeFlags(cmd *cobra.Command) {
 	f.StringArray("listen", nil, "multiaddr to listen on (repeatable)")
 	f.Bool("mdns", true, "find peers on the local network")
 	f.Bool("loopback", false, "never talk outside this machine")
-	f.String("log-level", "", "debug, info, warn or error")
+	f.String("log-level", "", "how much the node logs: debug, info, warn or error")
 	for name, key := range map[string]string{
 		"network": "network", "bootstrap": "bootstrap", "listen": "listen", "mdns": "mdns", "loopback": "loopback", "log-level": "log_level",
 	} {

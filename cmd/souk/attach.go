@@ -36,7 +36,7 @@ func (a *app) attachCommand() *cobra.Command {
 			if !a.json {
 				fmt.Fprintf(a.err, "job %s (%s)\n", j.ID, j.Name)
 			}
-			return a.follow(n, j.ID, outputsTo{dir: dir, name: j.Name, wanted: true})
+			return a.follow(n, j.ID, "", outputsTo{dir: dir, name: j.Name, wanted: true})
 		},
 	}
 	cmd.Flags().StringVarP(&dir, "output-dir", "o", "", "folder to make for the outputs (default ./NAME-ID)")

@@ -9,9 +9,9 @@ import (
 	"souk/node/jobfile"
 )
 
-// writeConsidered shows who was considered, the chosen one marked, and what
-// the job can cost at worst.
-func writeConsidered(w io.Writer, p client.Plan) {
+// writeConsidered shows who was considered, the chosen one marked, and in the
+// sentence worst what the job can cost.
+func writeConsidered(w io.Writer, p client.Plan, worst string) {
 	if len(p.Candidates) > 0 {
 		rows := make([][]string, 0, len(p.Candidates))
 		for _, c := range p.Candidates {
@@ -27,12 +27,24 @@ func writeConsidered(w io.Writer, p client.Plan) {
 		fmt.Fprintln(w, p.Summary)
 	}
 	if p.Code == "" {
-		fmt.Fprintf(w, "worst case: %s USD over all executions\n", usd(p.WorstCost))
+		fmt.Fprintln(w, worst)
 	}
 }
 
+// worstOf says how a plan's worst cost comes about.
+func worstOf(p client.Plan, s jobfile.Spec) string {
+	text := fmt.Sprintf("worst case over up to %d executions: %s USD", s.Retries+1, usd(p.WorstCost))
+	if s.Retries == 0 {
+		text = fmt.Sprintf("worst case: %s USD", usd(p.WorstCost))
+	}
+	if p.WorstCost.Cmp(s.Total) == 0 {
+		text += " (the job's limit)"
+	}
+	return text
+}
+
 func candidateHead() []string {
-	return []string{"PROVIDER", "DEVICES", "REGION", "PRICE", "SPEED", "AT WORST", "PREPAID", "WHY"}
+	return []string{"PROVIDER", "DEVICES", "REGION", "PRICE", "LOOPS/S", "AT WORST", "PREPAID", "WHY"}
 }
 
 func candidateRow(c client.Candidate) []string {

@@ -49,10 +49,11 @@ type exit struct{ code int }
 
 func (e *exit) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
-// fail gives err a code.
+// fail gives err a code, unless it has one.
 func fail(code wire.Code, err error) error {
 	var r *wire.Refusal
-	if errors.As(err, &r) {
+	var c *coded
+	if errors.As(err, &r) || errors.As(err, &c) {
 		return err
 	}
 	return &coded{code, err}

@@ -23,8 +23,8 @@ type outputsTo struct {
 const cancelLimit = 20 * time.Second // for the node to take a cancellation
 
 // follow shows a job until it is done, fetches its outputs and ends with its
-// exit code. The first Ctrl-C cancels the job, the second leaves at once.
-func (a *app) follow(n control.Backend, id string, to outputsTo) error {
+// exit code. shown is a plan that needn't be shown again. The first Ctrl-C cancels the job, the second leaves at once.
+func (a *app) follow(n control.Backend, id, shown string, to outputsTo) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	events, err := n.Watch(ctx, id, 0)
@@ -53,6 +53,8 @@ func (a *app) follow(n control.Backend, id string, to outputsTo) error {
 				return wire.Refuse(control.NodeStopped, "%s", e.Text).Near("`souk attach %s` picks the job up", id)
 			case e.Kind == client.Finished:
 				return a.finish(ctx, n, e, to, show, interrupted)
+			case e.Kind == client.Considered && e.Plan != nil && e.Plan.ID == shown && shown != "":
+				continue
 			}
 			if err := show.event(e); err != nil {
 				return err
@@ -94,6 +96,9 @@ func (a *app) finish(ctx context.Context, n control.Backend, e client.Event, to 
 	}
 	if code == 0 {
 		return nil
+	}
+	if e.Source == "job" && !to.wanted {
+		show.hint("the job file names no outputs folder, so nothing could be written; `outputs: /out` gives it one")
 	}
 	return &exit{code}
 }

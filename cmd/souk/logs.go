@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +33,13 @@ func (a *app) logsCommand() *cobra.Command {
 	return cmd
 }
 
+// logHead says on standard error whose log follows.
+func (a *app) logHead(e client.Event) {
+	if !a.json {
+		fmt.Fprintln(a.err, leasedText(e))
+	}
+}
+
 // copyLog prints what there is of a job's log, and with follow what comes.
 func (a *app) copyLog(ctx context.Context, n control.Backend, j control.JobInfo, follow bool) error {
 	left := int64(0)
@@ -51,6 +59,9 @@ func (a *app) copyLog(ctx context.Context, n control.Backend, j control.JobInfo,
 		switch {
 		case e.Kind == client.Finished:
 			return nil
+		case e.Kind == client.Leased && (e.Attempt > 1 || len(j.Executions) > 1):
+			a.logHead(e)
+			continue
 		case e.Kind == client.Notice && e.Code == string(control.NodeStopped):
 			return wire.Refuse(control.NodeStopped, "%s", e.Text)
 		case e.Kind != client.LogData:

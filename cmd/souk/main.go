@@ -30,7 +30,7 @@ func main() {
 // main runs one command line and gives its exit code.
 func (a *app) main(args []string) int {
 	root := a.root()
-	root.SetArgs(args)
+	root.SetArgs(heard(args))
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)

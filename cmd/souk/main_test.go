@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -56,9 +57,28 @@ func (f *fakeNode) Submit(_ context.Context, s jobfile.Spec, _ string) (string, 
 	return "job1", nil
 }
 
-func (f *fakeNode) Watch(context.Context, string, uint64) (<-chan client.Event, error) {
+func (f *fakeNode) Watch(ctx context.Context, _ string, _ uint64) (<-chan client.Event, error) {
 	f.watching.Store(true)
-	return f.events, nil
+	events := make(chan client.Event, cap(f.events)+2)
+	for _, e := range []client.Event{{Kind: client.Placed, Text: "j"}, {Kind: client.Considered, Plan: &f.plan, Attempt: 1}} {
+		e.Job, e.At = "job1", time.Now()
+		events <- e
+	}
+	go func() {
+		defer close(events)
+		for {
+			select {
+			case e, ok := <-f.events:
+				if !ok {
+					return
+				}
+				events <- e // there is room
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return events, nil
 }
 
 func (f *fakeNode) Cancel(context.Context, string) error {

@@ -60,7 +60,7 @@ func needFlags(cmd *cobra.Command) {
 	f.String("gpu", "", "a GPU such as RTX4090:2, A100-80GB or any; left out, none is needed")
 	f.String("vram", "", "memory of each GPU, such as 24GiB")
 	f.String("max-price", "", "the most per hour, such as 0.50/h")
-	f.String("region", "", "eu, na, ap, sa, me, af or any")
+	f.String("region", "", "where the provider is: eu, na, ap, sa, me, af or any")
 	f.String("cpu", "", "cores (default 1)")
 	f.String("memory", "", "memory, such as 256MiB (the default)")
 	f.String("disk", "", "disk, such as 256MiB (the default)")

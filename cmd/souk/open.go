@@ -15,6 +15,7 @@ import (
 
 // openNode starts a node of package node.
 func (a *app) openNode(ctx context.Context, c config.Config, provide bool) (Node, error) {
+	routeLogs(a.logger(c))
 	key, err := identity.Load(keyFile(c.DataDir), a.passphrase)
 	if err != nil {
 		return nil, fail("bad_key", err)

@@ -3,9 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
-	"souk/internal/quantity"
 	"souk/node/client"
 )
 
@@ -13,6 +13,7 @@ import (
 type presenter interface {
 	event(e client.Event) error
 	note(sentence string)
+	hint(sentence string) // for people only
 	outputs(job, dir string)
 	close()
 }
@@ -29,6 +30,7 @@ type jsonPresenter struct{ a *app }
 
 func (p *jsonPresenter) event(e client.Event) error { return p.a.line(e) }
 func (p *jsonPresenter) note(s string)              { fmt.Fprintln(p.a.err, s) }
+func (p *jsonPresenter) hint(string)                {}
 func (p *jsonPresenter) close()                     {}
 
 func (p *jsonPresenter) outputs(job, dir string) {
@@ -38,8 +40,10 @@ func (p *jsonPresenter) outputs(job, dir string) {
 // textPresenter writes the job's log to standard output, and all else to
 // standard error.
 type textPresenter struct {
-	a    *app
-	bars *bars
+	a       *app
+	bars    *bars
+	midline bool   // the log's last line has not ended yet
+	ended   string // why the last execution ended
 }
 
 func (p *textPresenter) event(e client.Event) error {
@@ -49,13 +53,19 @@ func (p *textPresenter) event(e client.Event) error {
 	}
 	if e.Kind == client.LogData {
 		p.bars.clear()
+		p.midline = len(e.Data) > 0 && e.Data[len(e.Data)-1] != '\n'
 		_, err := p.a.out.Write(e.Data)
 		return err
 	}
 	if e.Kind == client.Considered && e.Plan != nil && e.Attempt > 1 {
-		p.bars.clear()
-		writeConsidered(p.a.err, *e.Plan)
+		p.clear()
+		writeConsidered(p.a.err, *e.Plan, "worst case of what is left to do: "+usd(e.Plan.WorstCost)+" USD")
 		return nil
+	}
+	if e.Kind == client.Ended {
+		p.ended = e.Text
+	} else if e.Kind == client.Finished && e.Text == p.ended {
+		e.Text = "" // it was just said
 	}
 	if text := eventText(e); text != "" {
 		p.note(text)
@@ -64,30 +74,55 @@ func (p *textPresenter) event(e client.Event) error {
 }
 
 func (p *textPresenter) note(s string) {
-	p.bars.clear()
+	p.clear()
 	fmt.Fprintln(p.a.err, s)
 }
 
+// clear makes room for a line on standard error.
+func (p *textPresenter) clear() {
+	p.bars.clear()
+	if p.midline && isTerminal(p.a.out) && isTerminal(p.a.err) {
+		fmt.Fprintln(p.a.err)
+		p.midline = false
+	}
+}
+
 func (p *textPresenter) outputs(_, dir string) { p.note("outputs are in " + dir) }
+func (p *textPresenter) hint(s string)         { p.note("hint: " + s) }
 func (p *textPresenter) close()                { p.bars.clear() }
 
 // eventText is the sentence for an event, "" for one that needs none.
 func eventText(e client.Event) string {
 	switch e.Kind {
 	case client.Leased:
-		return fmt.Sprintf("execution %d on %s at %s, lease %s", e.Attempt, short(e.Peer), perHour(e.PricePerHour), short(e.Lease))
+		return leasedText(e)
 	case client.StateIs, client.Notice:
 		return e.Text
 	case client.Ended:
-		text := fmt.Sprintf("execution %d ended: %s", e.Attempt, e.Outcome)
+		text := fmt.Sprintf("execution %d ended: %s", e.Attempt, endText(e.Outcome, e.Text))
 		if e.Charged != nil {
-			text += fmt.Sprintf(", cost %s USD", usd(*e.Charged))
+			text += fmt.Sprintf("; it cost %s USD", usd(*e.Charged))
 		}
-		return withReason(text, e.Text)
+		return text
 	case client.Finished:
 		return finishedText(e)
 	}
 	return "" // placed and considered were shown, ticks are in the receipts
+}
+
+func leasedText(e client.Event) string {
+	return fmt.Sprintf("execution %d on %s at %s, lease %s", e.Attempt, short(e.Peer), perHour(e.PricePerHour), short(e.Lease))
+}
+
+// endText is an outcome with its reason, which may begin with the outcome.
+func endText(outcome, reason string) string {
+	if rest, ok := strings.CutPrefix(reason, outcome+": "); ok && strings.HasPrefix(rest, outcome) {
+		return rest
+	}
+	if strings.HasPrefix(reason, outcome) {
+		return reason
+	}
+	return withReason(outcome, reason)
 }
 
 func finishedText(e client.Event) string {
@@ -117,10 +152,6 @@ func withReason(text, reason string) string {
 // transferText is what stands where no bar can.
 func transferText(w io.Writer, e client.Event) {
 	if e.Total > 0 && e.Done >= e.Total {
-		size := quantity.Human(e.Total)
-		if e.Total < 1<<10 {
-			size += " bytes"
-		}
-		fmt.Fprintf(w, "%s: %s transferred\n", e.What, size)
+		fmt.Fprintf(w, "%s: %s transferred\n", e.What, bytesText(e.Total))
 	}
 }

@@ -41,7 +41,7 @@ func (a *app) provideCommand() *cobra.Command {
 	f.String("disk", "", "disk to lease out")
 	f.Int("slots", 0, "executions at one time (0: four per core)")
 	f.StringArray("simulate-gpu", nil, "a GPU to pretend to have, such as \"RTX 4090:2\" (repeatable)")
-	f.String("region", "", "eu, na, ap, sa, me, af or any")
+	f.String("region", "", "where this machine is: eu, na, ap, sa, me, af or any")
 	f.String("max-time", "", "the longest running time of a lease")
 	for name, key := range map[string]string{
 		"price": "provider.price", "tick": "provider.tick", "cpu": "provider.cpu", "memory": "provider.memory", "disk": "provider.disk",
@@ -94,10 +94,20 @@ func providerText(s control.Status) string {
 		fmt.Fprintf(&b, "trouble  %s\n", trouble)
 	}
 	if o := s.Providing; o != nil {
-		fmt.Fprintf(&b, "offers   %s, %d CPU, %s memory, %s disk, %s at %s, tick %s\n", o.Devices, o.CPU,
-			quantity.Human(o.Memory), quantity.Human(o.Disk), strings.Join(o.Executors, " "), perHour(o.PricePerHour), o.Tick)
+		fmt.Fprintf(&b, "offers   %s, %d CPU, %s memory, %s disk, %s, tick %s\n", o.Devices, o.CPU,
+			quantity.Human(o.Memory), quantity.Human(o.Disk), strings.Join(o.Executors, " "), o.Tick)
+		fmt.Fprintf(&b, "asks     %s\n", asksText(*o))
 	}
 	return b.String()
+}
+
+// asksText is the price, and how it came to be more than the one that was set.
+func asksText(o control.Supply) string {
+	text := perHour(o.PricePerHour)
+	if o.Asked.Less(o.PricePerHour) {
+		text += fmt.Sprintf(" (%s rounded up to whole millionths of a USD a tick)", perHour(o.Asked))
+	}
+	return text
 }
 
 func leaseText(e control.LeaseEvent) string {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"souk/node/control"
 	"souk/protocol/market"
 	"souk/protocol/receiptfile"
 )
@@ -24,6 +25,7 @@ func (a *app) receiptsList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the newest receipt of every lease",
+		Long:  "AT MOST is what the provider can keep of what was vouchered. A lease without a receipt, which may still have been paid ahead, has SEQ 0.",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			n, err := a.node(ctx, cmd)
@@ -39,13 +41,21 @@ func (a *app) receiptsList() *cobra.Command {
 				for _, r := range receipts {
 					rows = append(rows, []string{
 						short(r.Lease), r.Role, short(r.Peer), orDash(short(r.Job)), moment(r.At), strconv.FormatUint(uint64(r.Seq), 10),
-						ran(r.Units), usd(r.Charged), usd(r.Countersigned), orDash(r.Outcome),
+						ran(r.Units), usd(r.Charged), usd(r.Countersigned), vouchered(r), orDash(r.Outcome),
 					})
 				}
-				writeTable(a.out, []string{"LEASE", "ROLE", "PEER", "JOB", "AT", "SEQ", "RAN", "CHARGED", "COUNTERSIGNED", "OUTCOME"}, rows)
+				writeTable(a.out, []string{"LEASE", "ROLE", "PEER", "JOB", "AT", "SEQ", "RAN", "CHARGED", "COUNTERSIGNED", "AT MOST", "OUTCOME"}, rows)
 			})
 		}),
 	}
+}
+
+// vouchered is what the provider of a lease can keep at most; only its client knows.
+func vouchered(r control.ReceiptInfo) string {
+	if r.Role != "client" {
+		return "–"
+	}
+	return usd(r.Vouchered)
 }
 
 func (a *app) receiptsShow() *cobra.Command {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,12 +27,13 @@ type runOptions struct {
 func (a *app) runCommand() *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
-		Use:   "run JOB.yaml | run [flags] -- MODULE.wasm ARG...",
+		Use:   "run JOB.yaml",
 		Short: "Run a job: find, quote, lease, send inputs, stream logs, fetch outputs",
 		Long: "Shows which providers were considered and what the job can cost, asks if there is a terminal, then runs it.\n" +
 			"Ends with the job's own exit code; 125 where souk failed, 130 after Ctrl-C, which cancels the job; a second one leaves at once.\n" +
 			"Flags go over what the job file says. Everything after -- goes to the job.",
-		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd, args, o) },
+		Example: "souk run job.yaml\nsouk run --max-price 0.50/h --outputs /out -- module.wasm --epochs 5",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.run(cmd, args, o) },
 	}
 	nodeFlags(cmd)
 	needFlags(cmd)
@@ -44,8 +46,8 @@ func (a *app) runCommand() *cobra.Command {
 	f.String("total", "", "the most that the job may cost in all, such as 0.10")
 	f.String("retries", "", "how often another provider is tried (default 2)")
 	f.String("outputs", "", "the job's own folder that comes back, such as /out")
-	f.StringArray("input", nil, "SOURCE:/PATH/IN/JOB, or cid=CID:/PATH/IN/JOB (repeatable)")
-	f.StringArray("env", nil, "NAME=VALUE in the job's environment (repeatable)")
+	f.StringArray("input", nil, "a file or folder for the job: SOURCE:/PATH/IN/JOB, or cid=CID:/PATH/IN/JOB (repeatable)")
+	f.StringArray("env", nil, "a variable of the job's environment: NAME=VALUE (repeatable)")
 	f.Bool("real-time", false, "give the job the real clock and randomness")
 	for name, field := range map[string]string{
 		"name": "name", "total": "limits.total", "retries": "retries", "outputs": "outputs", "input": "inputs", "env": "env", "real-time": "task.realTime",
@@ -64,7 +66,7 @@ func job(cmd *cobra.Command, args []string) (jobfile.Spec, error) {
 	case dash == 0 && len(args) > 0:
 		return jobfile.FromFlags(args[0], args[1:], settings)
 	}
-	return jobfile.Spec{}, usage("name one job file, or a module after --; usage: souk %s", cmd.Use)
+	return jobfile.Spec{}, usage("name one job file, or a module after --; usage: souk run JOB.yaml, or souk run [flags] -- MODULE.wasm ARG...")
 }
 
 func (a *app) run(cmd *cobra.Command, args []string, o runOptions) error {
@@ -81,11 +83,11 @@ func (a *app) run(cmd *cobra.Command, args []string, o runOptions) error {
 	if o.outputs, err = freshDir(o.outputs); err != nil {
 		return err
 	}
-	n, id, err := a.place(cmd, spec, o)
+	n, id, shown, err := a.place(cmd, spec, o)
 	if err != nil || o.detach {
 		return err
 	}
-	return a.follow(n, id, outputsTo{dir: o.outputs, name: spec.Name, wanted: spec.Outputs != ""})
+	return a.follow(n, id, shown, outputsTo{dir: o.outputs, name: spec.Name, wanted: spec.Outputs != ""})
 }
 
 // freshDir is the absolute path of a folder that must not exist yet.
@@ -106,8 +108,9 @@ func freshDir(dir string) (string, error) {
 	return abs, nil
 }
 
-// place shows what was considered, asks, and submits. Until then Ctrl-C costs nothing.
-func (a *app) place(cmd *cobra.Command, spec jobfile.Spec, o runOptions) (n control.Backend, id string, err error) {
+// place shows what was considered, asks, and submits; shown is the plan that
+// the user has seen. Until then Ctrl-C costs nothing.
+func (a *app) place(cmd *cobra.Command, spec jobfile.Spec, o runOptions) (n control.Backend, id, shown string, err error) {
 	err = a.action(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 		noteGPU(a.err, spec)
 		if n, err = a.node(ctx, cmd); err != nil {
@@ -117,7 +120,7 @@ func (a *app) place(cmd *cobra.Command, spec jobfile.Spec, o runOptions) (n cont
 		if err != nil {
 			return err
 		}
-		if err := a.showPlan(plan, o); err != nil {
+		if err := a.showPlan(plan, spec); err != nil {
 			return err
 		}
 		if plan.Code != "" {
@@ -130,26 +133,31 @@ func (a *app) place(cmd *cobra.Command, spec jobfile.Spec, o runOptions) (n cont
 		if err != nil {
 			return err
 		}
-		return a.showPlaced(id, o)
+		shown = plan.ID
+		return a.showPlaced(id, spec.Name, o)
 	})(cmd, nil)
-	return n, id, err
+	return n, id, shown, err
 }
 
-func (a *app) showPlan(plan client.Plan, _ runOptions) error {
+func (a *app) showPlan(plan client.Plan, spec jobfile.Spec) error {
 	if a.json {
-		return a.line(client.Event{Kind: client.Considered, Plan: &plan})
+		return a.line(client.Event{Kind: client.Considered, At: time.Now(), Plan: &plan})
 	}
 	if plan.Code != "" {
 		plan.Summary = "" // it is the error that follows
 	}
-	writeConsidered(a.err, plan)
+	writeConsidered(a.err, plan, worstOf(plan, spec))
 	return nil
 }
 
-func (a *app) showPlaced(id string, o runOptions) error {
+// showPlaced names the job. Whoever goes on to follow it is told in JSON by
+// the node.
+func (a *app) showPlaced(id, name string, o runOptions) error {
 	switch {
+	case a.json && o.detach:
+		return a.line(client.Event{Kind: client.Placed, At: time.Now(), Job: id, Text: name})
 	case a.json:
-		return a.line(client.Event{Kind: client.Placed, Job: id})
+		return nil
 	case o.detach:
 		_, err := fmt.Fprintln(a.out, id)
 		return err
@@ -174,7 +182,7 @@ func (a *app) confirm(ctx context.Context, o runOptions) error {
 		if said == "y" || said == "yes" {
 			return nil
 		}
-		return fail(client.Cancelled, errors.New("not run; nothing was paid"))
+		return fail(client.Cancelled, errors.New("not run; nothing was leased, nothing was paid"))
 	case <-ctx.Done():
 		fmt.Fprintln(a.err)
 		return errInterrupted

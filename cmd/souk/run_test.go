@@ -93,12 +93,15 @@ func TestJSONIsOneObjectALine(t *testing.T) {
 	d.ends(client.Event{Exit: code(4), Source: "job", Outputs: "bafy", Spent: amount(112)})
 	require.Equal(t, 4, d.souk("run", "--json", "job.yaml"))
 	require.Contains(t, d.out.String(), `"exit_source":"job"`)
+	require.NotContains(t, d.out.String(), `"job":""`)
 	var kinds []string
 	for line := range strings.Lines(d.out.String()) {
 		var e struct {
-			Event string `json:"event"`
+			Event string    `json:"event"`
+			At    time.Time `json:"at"`
 		}
 		require.NoError(t, json.Unmarshal([]byte(line), &e))
+		require.True(t, e.Event == "log" || e.Event == "done" || time.Since(e.At) < time.Minute, "%s at %s", e.Event, e.At)
 		kinds = append(kinds, e.Event)
 	}
 	require.Equal(t, []string{"considered", "placed", "log", "outputs", "done"}, kinds)
@@ -169,5 +172,15 @@ func TestBadUsage(t *testing.T) {
 	}
 	require.Nil(t, d.node.submitted)
 	require.Equal(t, 2, d.souk("jbos"))
-	require.Contains(t, d.err.String(), "did you mean job")
+	require.Contains(t, d.err.String(), "did you mean jobs")
+	require.Equal(t, 2, d.souk("frob"))
+	require.NotContains(t, d.err.String(), "did you mean")
+	for _, args := range [][]string{{"testnet", "start", "--help"}, {"testnet", "--dir", "x", "start", "-h"}, {"frob", "--help"}} {
+		require.Equal(t, 2, d.souk(args...), "%v", args)
+		require.Contains(t, d.err.String(), "unknown command")
+	}
+	for _, args := range [][]string{{"--help"}, {"testnet", "--help"}, {"testnet", "--dir", "x", "--help"}, {"testnet", "up", "--help"}, {"help", "run"}, {"completion", "--help"}, {"run", "--help"}} {
+		require.Zero(t, d.souk(args...), "%v: %s", args, d.err.String())
+		require.Contains(t, d.out.String(), "USAGE", "%v", args)
+	}
 }

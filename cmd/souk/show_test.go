@@ -12,6 +12,7 @@ import (
 
 	"souk/node/client"
 	"souk/node/control"
+	"souk/node/jobfile"
 	"souk/protocol/market"
 	"souk/protocol/market/markettest"
 )
@@ -32,7 +33,7 @@ func TestTheConsideredTable(t *testing.T) {
 		},
 	}
 	var out bytes.Buffer
-	writeConsidered(&out, plan)
+	writeConsidered(&out, plan, worstOf(plan, jobfile.Spec{Retries: 2, Total: *amount(67_200)}))
 	golden := filepath.Join("testdata", "considered.txt")
 	want, err := os.ReadFile(golden)
 	require.NoError(t, err)
@@ -61,6 +62,8 @@ func TestListings(t *testing.T) {
 	require.Regexp(t, `network +mine +--network`, d.out.String())
 	require.Zero(t, d.souk("version"))
 	require.Contains(t, d.out.String(), "souk "+version)
+	require.Zero(t, d.souk("version", "--json"))
+	require.Contains(t, d.out.String(), `"version":"`+version)
 	require.Zero(t, d.souk("completion", "bash"))
 	require.NotEmpty(t, d.out.String())
 }
@@ -89,8 +92,34 @@ func TestReceiptFilesNeedNothingButThemselves(t *testing.T) {
 	require.Contains(t, d.out.String(), "BAD gap.car")
 	require.Contains(t, d.out.String(), "(gap, number")
 	require.Equal(t, 1, d.souk("receipts", "verify", "--all"))
-	require.Equal(t, 125, d.souk("receipts", "verify", "m.wasm"))
-	require.Contains(t, d.err.String(), "not a receipt file")
+	require.Equal(t, 125, d.souk("receipts", "verify", "gone.car"))
+}
+
+func TestADamagedReceiptFileIsBad(t *testing.T) {
+	d := newDesk(t)
+	require.Zero(t, d.souk("receipts", "export", "abc", "-o", "r.car"), d.err.String())
+	raw, err := os.ReadFile("r.car")
+	require.NoError(t, err)
+	receipt := d.node.bundle.Receipts[1].Block
+	raw[bytes.Index(raw, receipt)+len(receipt)-1] ^= 1
+	require.NoError(t, os.WriteFile("bad.car", raw, 0o600))
+	require.NoError(t, os.WriteFile("cut.car", raw[:len(raw)/2], 0o600))
+	for file, want := range map[string]struct {
+		code market.FaultCode
+		text string
+	}{
+		"bad.car": {"damaged", "it is damaged: the receipt 2 (block"}, "cut.car": {"damaged", "it was cut short or changed there"},
+		"m.wasm": {"no_receipt_file", "it is no receipt file: it doesn't begin like a CAR"},
+	} {
+		require.Equal(t, 1, d.souk("receipts", "verify", file), file)
+		require.Contains(t, d.out.String(), "BAD "+file+": it is ")
+		require.Contains(t, d.out.String(), want.text)
+		require.Empty(t, d.err.String())
+		require.Equal(t, 1, d.souk("receipts", "verify", file, "--json"))
+		var v verdict
+		require.NoError(t, json.Unmarshal(d.out.Bytes(), &v))
+		require.Equal(t, want.code, v.Code)
+	}
 }
 
 func TestInitLeavesWhatIsThere(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func (a *app) testnetUp(where place) *cobra.Command {
 		Use:   "up",
 		Short: "Start a testnet and wait until its nodes find each other",
 		Args:  usageArgs(cobra.NoArgs),
-		RunE: a.action(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			dir, err := where()
 			if err != nil {
 				return err
@@ -74,7 +75,7 @@ func (a *app) testnetUp(where place) *cobra.Command {
 			if err := a.showTestnet(s); err != nil || a.json {
 				return err
 			}
-			fmt.Fprintf(a.out, "\nrun a job on it:  souk testnet run JOB.yaml\nend it:           souk testnet down\n")
+			fmt.Fprint(a.out, hints(cmd))
 			return nil
 		}),
 	}
@@ -105,6 +106,25 @@ func (a *app) testnetLocal(ctx context.Context, o testnet.LocalOptions) (err err
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// hints says what can be done with a testnet that is up, with --dir where it was given.
+func hints(cmd *cobra.Command) string {
+	at := ""
+	if dir := cmd.Flag("dir"); dir.Changed {
+		at = " --dir " + quoted(dir.Value.String())
+	}
+	return fmt.Sprintf("\nrun a job on it:  souk testnet run%s JOB.yaml\nend it:           souk testnet down%s\n", at, at)
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:+-]+$`)
+
+// quoted is a word as a shell takes it.
+func quoted(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // programs are souk itself, and souk-hostile where it stands beside it.
@@ -231,6 +251,7 @@ func (a *app) testnetRestart(where place) *cobra.Command {
 func (a *app) testnetRun(where place) *cobra.Command {
 	run := a.runCommand()
 	run.Short = "Run a job as the testnet's first client"
+	run.Example = strings.ReplaceAll(run.Example, "souk run", "souk testnet run")
 	inner := run.RunE
 	run.RunE = func(cmd *cobra.Command, args []string) error {
 		s, err := a.testnet(where)
@@ -247,6 +268,5 @@ func (a *app) testnetRun(where place) *cobra.Command {
 		}
 		return inner(cmd, args)
 	}
-	run.Use = strings.TrimSpace(run.Use)
 	return run
 }

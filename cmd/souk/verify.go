@@ -16,10 +16,11 @@ import (
 func (a *app) receiptsVerify() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use:   "verify FILE | verify --all",
+		Use:   "verify [FILE]",
 		Short: "Check receipts; a file needs nothing but itself",
-		Long:  "Says what the documents prove, or the first thing that is wrong with them, and then ends with 1.",
-		Args:  usageArgs(cobra.MaximumNArgs(1)),
+		Long: "Says what the documents of FILE prove, or of all leases with --all.\n" +
+			"Ends with 1 and names the first thing that is wrong, also where the file is damaged or no receipt file at all.",
+		Args: usageArgs(cobra.MaximumNArgs(1)),
 		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, args []string) error {
 			switch {
 			case all && len(args) == 0:
@@ -41,14 +42,39 @@ func (a *app) verifyFile(file string) error {
 	}
 	defer f.Close()
 	bundle, err := receiptfile.Read(f)
+	if code := fileFault(err); code != "" {
+		err = a.printVerdict(verdict{What: file, Code: code, Sentence: err.Error()})
+		return errors.Join(err, &exit{exitFault})
+	}
 	if err != nil {
-		return fail("bad_input", fmt.Errorf("%s: %w", file, err))
+		return fail("bad_input", fmt.Errorf("%s can't be read: %w", file, err))
 	}
 	ok, err := a.showVerdict(file, bundle)
 	if err == nil && !ok {
 		err = &exit{exitFault}
 	}
 	return err
+}
+
+// The codes of files that hold no whole bundle.
+const (
+	faultNoReceiptFile market.FaultCode = "no_receipt_file"
+	faultDamaged       market.FaultCode = "damaged"
+	faultTooLarge      market.FaultCode = "too_large"
+)
+
+// fileFault is what is wrong with a file as such, "" where that is not why it
+// can't be read.
+func fileFault(err error) market.FaultCode {
+	switch {
+	case errors.Is(err, receiptfile.ErrDamaged):
+		return faultDamaged
+	case errors.Is(err, receiptfile.ErrFormat):
+		return faultNoReceiptFile
+	case errors.Is(err, receiptfile.ErrTooLarge):
+		return faultTooLarge
+	}
+	return ""
 }
 
 func (a *app) verifyAll(ctx context.Context, cmd *cobra.Command) error {
@@ -107,15 +133,20 @@ func (a *app) showVerdict(what string, bundle market.Bundle) (ok bool, err error
 	if err != nil {
 		return false, err
 	}
+	return v.OK, a.printVerdict(v)
+}
+
+// printVerdict prints a verdict, good or bad.
+func (a *app) printVerdict(v verdict) error {
 	if a.json {
-		return v.OK, a.line(v)
+		return a.line(v)
 	}
 	mark := "ok  "
 	if !v.OK {
 		mark = "BAD "
 	}
-	_, err = fmt.Fprintf(a.out, "%s%s: %s\n", mark, what, v.Sentence)
-	return v.OK, err
+	_, err := fmt.Fprintf(a.out, "%s%s: %s\n", mark, v.What, v.Sentence)
+	return err
 }
 
 func judge(what string, bundle market.Bundle) (verdict, error) {

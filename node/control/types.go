@@ -44,19 +44,21 @@ type Supply struct {
 	Executors    []string      `json:"executors"`
 	Speed        uint64        `json:"speed"`
 	Region       string        `json:"region"`
-	PricePerHour market.Amount `json:"pricePerHour"`
-	Tick         time.Duration `json:"tick"` // ns
+	Asked        market.Amount `json:"asked"`        // per hour, as it was set
+	PricePerHour market.Amount `json:"pricePerHour"` // as it follows from the tick's price
+	Tick         time.Duration `json:"tick"`         // ns
 }
 
 // Check is one thing that the doctor looked at.
 type Check struct {
-	Name string `json:"name"` // "clock", "key", "sandbox", …
+	Name string `json:"name"` // "clock", "identity", "executor wasm", …
 	OK   bool   `json:"ok"`
 	Text string `json:"text"`          // what was found, one sentence
 	Fix  string `json:"fix,omitempty"` // what to do about it
 }
 
-// ReceiptInfo is the newest receipt of a lease.
+// ReceiptInfo is the newest receipt of a lease. A client's lease that was paid
+// ahead and has no receipt yet, or never got one, has Seq 0.
 type ReceiptInfo struct {
 	Lease         string        `json:"lease"`
 	Role          string        `json:"role"` // this node's: client or provider
@@ -66,6 +68,7 @@ type ReceiptInfo struct {
 	Units         uint64        `json:"units"` // ms of running
 	Charged       market.Amount `json:"charged"`
 	Countersigned market.Amount `json:"countersigned"`
+	Vouchered     market.Amount `json:"vouchered"` // as a client: what the provider can keep at most
 	Outcome       string        `json:"outcome"`
 	At            time.Time     `json:"at"`
 }

@@ -1,0 +1,16 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"souk/node/control"
+)
+
+func TestAPriceThatWasRoundedUpSaysSo(t *testing.T) {
+	o := control.Supply{Asked: *amount(400_000), PricePerHour: *amount(403_200)}
+	require.Equal(t, "0.4032/h (0.40/h rounded up to whole millionths of a USD a tick)", asksText(o))
+	o.Asked = o.PricePerHour
+	require.Equal(t, "0.4032/h", asksText(o))
+}

@@ -61,8 +61,27 @@ func TestWhatAProviderCanDoWrong(t *testing.T) {
 			requireCheated(t, a, bad, first, c.cheated)
 			requireNoMoreVouchers(t, bad, first)
 			require.Contains(t, logOf(events), fakeLog)
+			requireLogsApart(t, a, info.ID)
 		})
 	}
+}
+
+// requireLogsApart sees that a job that is told again has each execution's
+// log behind the news of that execution and before that of the next.
+func requireLogsApart(t *testing.T, a *actor, id string) {
+	t.Helper()
+	ch, err := a.engine.Watch(t.Context(), id, 0)
+	require.NoError(t, err)
+	execution := 0
+	for ev := range ch {
+		switch ev.Kind {
+		case client.Leased:
+			execution = ev.Attempt
+		case client.LogData:
+			require.Equal(t, execution, ev.Attempt)
+		}
+	}
+	require.NotZero(t, execution)
 }
 
 func requireCheated(t *testing.T, a *actor, bad *fake, x client.ExecutionInfo, want market.FaultCode) {

@@ -64,7 +64,7 @@ func (w *watcher) run(ctx context.Context) error {
 		for _, ev := range events {
 			// What was logged before an execution or the job ended comes before that.
 			if ev.Kind == Ended || ev.Kind == Finished {
-				if err := w.log(ctx); err != nil {
+				if err := w.log(ctx, ev.Attempt); err != nil {
 					return err
 				}
 			}
@@ -73,7 +73,7 @@ func (w *watcher) run(ctx context.Context) error {
 			}
 			w.seen = ev.n
 		}
-		if err := w.log(ctx); err != nil {
+		if err := w.log(ctx, 0); err != nil {
 			return err
 		}
 		select {
@@ -93,14 +93,18 @@ func (w *watcher) send(ctx context.Context, ev Event) bool {
 	}
 }
 
-// log sends what is new of the job's log.
-func (w *watcher) log(ctx context.Context) error {
+// log sends what is new of the job's log, of executions up to the attempt
+// last (0: of all).
+func (w *watcher) log(ctx context.Context, last int) error {
 	_, leases, err := w.e.jobAndLeases(ctx, w.hub.id)
 	if err != nil {
 		return err
 	}
 	base := uint64(0)
 	for _, l := range leases {
+		if last > 0 && l.Attempt > last {
+			return nil
+		}
 		size, err := w.e.logSize(l.Hash)
 		if err != nil {
 			return err

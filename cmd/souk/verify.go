@@ -164,6 +164,9 @@ func judge(what string, bundle market.Bundle) (verdict, error) {
 	}
 	v.Sentence = fmt.Sprintf("%d receipts, %s, %s of running, charged %s USD, %s countersigned, at most %s",
 		s.Receipts, s.Outcome, time.Duration(s.Units)*time.Millisecond, usd(s.Charged), usd(s.Countersigned), usd(s.Ceiling)) //nolint:gosec // at most 30 days
+	if s.Receipts == 0 {
+		v.Sentence = fmt.Sprintf("quote and lease are as they were signed, no receipt, so nothing is owed; at most %s", usd(s.Ceiling))
+	}
 	if !s.Disputed.IsZero() {
 		v.Sentence += ", " + usd(s.Disputed) + " disputed"
 	}

@@ -70,7 +70,7 @@ func (d *draft) settleTotal(file string) error {
 		return nil
 	}
 	if d.spec.Price == nil {
-		return d.placeOf("limits.total", file).wrong("it is missing; write the most that the job may cost in all, such as 0.10, or a price limit per hour to work it out from")
+		return d.placeOf("limits.total", file).wrong("it is missing; write the most that the job may cost in all, such as 0.10 here or with --total, or a price limit per hour (limits.price, --max-price) to work it out from")
 	}
 	d.spec.Total = twice(*d.spec.Price, d.spec.Time)
 	return nil

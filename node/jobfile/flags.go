@@ -35,7 +35,7 @@ func FromFlags(module string, args []string, settings []Setting) (Spec, error) {
 		return Spec{}, err
 	}
 	if _, given := d.places["limits.total"]; !given && d.spec.Price == nil {
-		return Spec{}, place{field: "--total"}.wrong("say the most that the job may cost in all, such as --total 0.10, or a price limit per hour such as --max-price 0.50/h")
+		return Spec{}, place{field: "limits.total"}.wrong("it is missing; write the most that the job may cost in all, such as --total 0.10, or a price limit per hour to work it out from, such as --max-price 0.50/h")
 	}
 	return d.finish("")
 }

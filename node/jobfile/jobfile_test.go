@@ -235,7 +235,7 @@ func TestFlags(t *testing.T) {
 		require.ErrorContains(t, err, c.want)
 	}
 	_, err = jobfile.FromFlags("train.wasm", nil, nil)
-	require.ErrorContains(t, err, "--total: say the most")
+	require.ErrorContains(t, err, "limits.total: it is missing; write the most that the job may cost in all, such as --total 0.10")
 }
 
 func TestSettingsGoOverTheFile(t *testing.T) {

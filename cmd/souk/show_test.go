@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,16 @@ func TestTheConsideredTable(t *testing.T) {
 	want, err := os.ReadFile(golden)
 	require.NoError(t, err)
 	require.Equal(t, string(want), out.String())
+}
+
+func TestOnlySentencesAreWrapped(t *testing.T) {
+	rows := [][]string{{"0.000112", "not: it asks 0.62/h, your limit is 0.50/h"}}
+	require.Equal(t, "0.000112", wrapped(rows, 21)[0][0])
+	for line := range strings.Lines(wrapped(rows, 21)[0][1]) {
+		require.LessOrEqual(t, len(strings.TrimSpace(line)), 20)
+	}
+	require.NotContains(t, rows[0][1], "\n", "what was given stays as it is")
+	require.Contains(t, boxed([]string{"AT WORST", "WHY"}, wrapped(rows, 1000)), " 0.000112 ")
 }
 
 func TestListings(t *testing.T) {

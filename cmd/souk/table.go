@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -22,16 +23,38 @@ func writeTable(w io.Writer, headers []string, rows [][]string) {
 		plainTable(w, headers, rows)
 		return
 	}
-	t := table.New().Headers(headers...).Rows(rows...).Border(lipgloss.RoundedBorder()).
-		StyleFunc(func(row, _ int) lipgloss.Style {
-			return lipgloss.NewStyle().Padding(0, 1).Bold(row == table.HeaderRow)
-		})
+	text := boxed(headers, rows)
 	if f, ok := w.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && lipgloss.Width(t.String()) > width { //nolint:gosec // a file descriptor is small
-			t = t.Width(width)
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && lipgloss.Width(text) > width { //nolint:gosec // a file descriptor is small
+			text = boxed(headers, wrapped(rows, lipgloss.Width(text)-width))
 		}
 	}
-	_, _ = lipgloss.Fprintln(w, t)
+	_, _ = lipgloss.Fprintln(w, text)
+}
+
+func boxed(headers []string, rows [][]string) string {
+	return table.New().Headers(headers...).Rows(rows...).Border(lipgloss.RoundedBorder()).
+		StyleFunc(func(row, _ int) lipgloss.Style {
+			return lipgloss.NewStyle().Padding(0, 1).Bold(row == table.HeaderRow)
+		}).String()
+}
+
+const leastWrap = 16 // columns that a wrapped text has at least
+
+// wrapped makes the last column, where sentences stand, narrower by so many
+// columns. A number is never broken: a narrow terminal breaks the line instead.
+func wrapped(rows [][]string, by int) [][]string {
+	most := 0
+	for _, row := range rows {
+		most = max(most, lipgloss.Width(row[len(row)-1]))
+	}
+	out := make([][]string, 0, len(rows))
+	for _, row := range rows {
+		row = slices.Clone(row)
+		row[len(row)-1] = lipgloss.Wrap(row[len(row)-1], max(most-by, leastWrap), "")
+		out = append(out, row)
+	}
+	return out
 }
 
 func plainTable(w io.Writer, headers []string, rows [][]string) {

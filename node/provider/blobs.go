@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -49,11 +50,11 @@ func (p *Provider) Sink(ctx context.Context, client peer.ID, h market.Hash, root
 		return nil, err
 	}
 	if err := s.Pin(root, l.inputsUntil()); err != nil {
-		return nil, err
+		return nil, l.spoiled(err)
 	}
 	sink, err := blob.NewSink(ctx, s, root, blob.Limits{Bytes: l.inputLimit()})
 	if err != nil {
-		return nil, err
+		return nil, l.spoiled(err)
 	}
 	return &wakingSink{Sink: sink, l: l}, nil
 }
@@ -84,13 +85,26 @@ func (s *wakingSink) Accept(block []byte) error {
 	if s.l.received.Add(int64(len(block))) > inputsAgain*s.l.inputLimit() {
 		return fmt.Errorf("%w: the inputs of a lease may have %d bytes in all", wireblob.ErrOverLimit, s.l.inputLimit())
 	}
-	return s.Sink.Accept(block)
+	return s.l.spoiled(s.Sink.Accept(block))
 }
 
 func (s *wakingSink) Close() error {
-	err := s.Sink.Close()
+	err := s.l.spoiled(s.Sink.Close())
 	s.l.arrivals.Add(1)
 	s.l.wake()
+	return err
+}
+
+// spoiled notes an error of this node's own disk, for which sending the inputs
+// once more is no help: the lease ends by it. It gives err back.
+func (l *lease) spoiled(err error) error {
+	switch {
+	case err == nil, errors.Is(err, wireblob.ErrGarbage), errors.Is(err, wireblob.ErrOverLimit),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	default:
+		l.unstorable.CompareAndSwap(nil, &err)
+		l.wake()
+	}
 	return err
 }
 

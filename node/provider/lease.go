@@ -46,10 +46,11 @@ type lease struct {
 	writes  uint64                // counted inside ledger writes, which come one at a time
 	pace    *rate.Limiter         // of the client's messages
 
-	exchanged atomic.Bool   // the channel's status was exchanged since this process started
-	nudge     chan struct{} // asks for that exchange now
-	arrivals  atomic.Int64  // DAGs whose transfer ended
-	received  atomic.Int64  // bytes of inputs
+	exchanged  atomic.Bool           // the channel's status was exchanged since this process started
+	nudge      chan struct{}         // asks for that exchange now
+	arrivals   atomic.Int64          // DAGs whose transfer ended
+	received   atomic.Int64          // bytes of inputs
+	unstorable atomic.Pointer[error] // why this node could not keep what came
 
 	mu       sync.Mutex
 	rec      ledger.Lease // as last written

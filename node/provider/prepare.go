@@ -73,7 +73,7 @@ func (l *lease) gather(ctx context.Context) error {
 	}
 	in := &inputs{l: l, space: s, lacking: l.roots(), looked: -1}
 	if err := l.await(ctx, l.p.Patience, func() (bool, error) { return in.here(ctx) }); err != nil {
-		return fmt.Errorf("the inputs did not come in time: %w", err)
+		return fmt.Errorf("the inputs did not come: %w", err)
 	}
 	if l.cancelled() {
 		return errCancelled
@@ -163,6 +163,9 @@ type inputs struct {
 func (in *inputs) here(ctx context.Context) (bool, error) {
 	if in.l.cancelled() {
 		return true, nil
+	}
+	if err := in.l.unstorable.Load(); err != nil {
+		return false, fmt.Errorf("this node can't store them: %w", *err)
 	}
 	arrivals := in.l.arrivals.Load()
 	if arrivals == in.looked {

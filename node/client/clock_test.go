@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"souk/node/client"
+	"souk/node/jobfile"
 )
 
 // jumpy is a clock whose wall time can be set.
@@ -51,11 +52,31 @@ func TestTheWallClockIsSetDuringAJob(t *testing.T) {
 	}
 }
 
+// Time that this machine slept through is time in which a provider ran.
+func TestThisMachineSleepsDuringAJob(t *testing.T) {
+	f := newFake(t, script{price: 360_000, speed: 100, ticks: 3, output: "x"})
+	a, asked := newActor(t, f), atomic.Int64{}
+	a.clock = client.SystemClock()
+	mono := a.clock.Mono
+	a.clock.Awake = func() time.Duration {
+		if asked.Add(1) == 1 { // the start
+			return mono()
+		}
+		return mono() + 3*time.Second
+	}
+	e := a.start(nil)
+	f.charge(3 * time.Second)
+	id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.Retries = 0 }), "")
+	require.NoError(t, err)
+	_, last := finished(t, e, id)
+	require.Equal(t, client.SourceJob, last.Source, last.Text)
+}
+
 // After a restart only the wall clock tells since when a job runs. Where that
 // was set back, a provider isn't accused; where it was set on, a provider gets
 // no more for it than what was covered.
 func TestTheWallClockWasSetBeforeARestart(t *testing.T) {
-	for name, by := range map[string]time.Duration{"back": -time.Hour, "on": 24 * time.Hour} {
+	for name, by := range map[string]time.Duration{"back": -time.Hour, "on": 5 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := script{price: 360_000, speed: 100, forever: true, output: "x"}

@@ -33,18 +33,6 @@ type Ledger interface {
 	View(ctx context.Context, fn func(*ledger.Tx) error) error
 }
 
-// Clock tells the time.
-type Clock struct {
-	Now  func() time.Time     // wall clock
-	Mono func() time.Duration // since some moment; never jumps
-}
-
-// SystemClock is the machine's.
-func SystemClock() Clock {
-	start := time.Now()
-	return Clock{Now: time.Now, Mono: func() time.Duration { return time.Since(start) }}
-}
-
 // Caps bounds, in money, what vouchers may say above what was countersigned:
 // what dishonest providers could keep at most.
 type Caps struct {
@@ -109,6 +97,9 @@ func (c *Config) settle() error {
 	}
 	if c.Clock.Now == nil || c.Clock.Mono == nil {
 		c.Clock = SystemClock()
+	}
+	if c.Clock.Awake == nil {
+		c.Clock.Awake = c.Clock.Mono
 	}
 	if c.Caps == (Caps{}) {
 		c.Caps = DefaultCaps()

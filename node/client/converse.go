@@ -70,7 +70,7 @@ func (x *execution) begin(ctx context.Context) error {
 	if x.lease.State != market.Agreed {
 		return nil
 	}
-	mono := x.e.cfg.Clock.Mono()
+	awake := x.e.cfg.Clock.Awake()
 	l, err := x.e.change(ctx, x.lease.Hash, func(_ *ledger.Tx, l *ledger.Lease) (err error) {
 		l.Started = x.e.nowMillis()
 		// Whether it is too late is judged by the provider's clock.
@@ -78,7 +78,7 @@ func (x *execution) begin(ctx context.Context) error {
 		return err
 	})
 	if err == nil {
-		x.lease, x.startedHere, x.startedMono = l, true, mono
+		x.lease, x.startedHere, x.startedAwake = l, true, awake
 	}
 	return err
 }

@@ -34,18 +34,18 @@ type execution struct {
 	log     *logFile
 	base    uint64 // where this execution's log begins in the job's
 
-	startedHere bool // the first attach was sent by this process
-	startedMono time.Duration
-	heard       atomic.Int64 // monotonic ns of the provider's last sign of life
-	inputsSent  bool
-	told        string // the last state that the provider told
-	warned      bool   // that a cap keeps the voucher low
-	fetching    fetching
-	unsettled   int           // conversations that broke off with only the acknowledgement missing
-	malformed   int           // conversations that broke off over a malformed message
-	broken      int           // conversations that broke off in all
-	slowest     time.Duration // the longest that a countersignature took to be written down
-	states      int           // that were passed on
+	startedHere  bool // the first attach was sent by this process
+	startedAwake time.Duration
+	heard        atomic.Int64 // monotonic ns of the provider's last sign of life
+	inputsSent   bool
+	told         string // the last state that the provider told
+	warned       bool   // that a cap keeps the voucher low
+	fetching     fetching
+	unsettled    int           // conversations that broke off with only the acknowledgement missing
+	malformed    int           // conversations that broke off over a malformed message
+	broken       int           // conversations that broke off in all
+	slowest      time.Duration // the longest that a countersignature took to be written down
+	states       int           // that were passed on
 }
 
 func (r *runner) newExecution(l ledger.Lease) (*execution, error) {

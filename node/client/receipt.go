@@ -181,7 +181,7 @@ func (x *execution) previous() (*market.Receipt, error) {
 // monotonic clock, or on the wall clock if that was before a restart.
 func (x *execution) sinceStart() time.Duration {
 	if x.startedHere {
-		return x.e.cfg.Clock.Mono() - x.startedMono
+		return x.e.cfg.Clock.Awake() - x.startedAwake
 	}
 	if now := x.e.nowMillis(); x.lease.Started > 0 && now > x.lease.Started {
 		return time.Duration(now-x.lease.Started) * time.Millisecond //nolint:gosec // a short time

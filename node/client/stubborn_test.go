@@ -150,6 +150,27 @@ func TestVouchersOfAJobStayWithinItsTotal(t *testing.T) {
 	}
 }
 
+// What a failed provider holds beyond its charge isn't there for the next one.
+func TestWhatFailedProvidersHoldCountsAgainstTheTotal(t *testing.T) {
+	var fakes []*fake
+	for i := range uint64(2) {
+		fakes = append(fakes, newFake(t, script{price: 1_080_000 + i, speed: 100, ticks: 1, exitFails: true})) // 300 a tick
+	}
+	fakes = append(fakes, newFake(t, script{price: 1_090_000, speed: 100, ticks: 1}))
+	e := newActor(t, fakes...).start(nil)
+	total := market.NewAmount(700)
+	id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.Total = total }), "")
+	require.NoError(t, err)
+	events, _ := finished(t, e, id)
+	var sum market.Amount
+	for _, f := range fakes {
+		f.mu.Lock()
+		sum = sum.Add(f.highest)
+		f.mu.Unlock()
+	}
+	require.False(t, total.Less(sum), "they hold %s, the total is %s: %s", sum, total, told(events))
+}
+
 // told is what people would be told, a line each.
 func told(events []client.Event) (text string) {
 	for _, ev := range events {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -17,34 +16,6 @@ import (
 	"souk/node/testnet"
 	"souk/protocol/market"
 )
-
-// built are the programs that the tests run, built once.
-var built struct{ dir, sandbox, souk, hostile, hello, digits string }
-
-func TestMain(m *testing.M) {
-	code := func() int {
-		dir, err := os.MkdirTemp("", "souk-testnet-test")
-		if err != nil {
-			panic(err)
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		built.dir = dir
-		built.sandbox = build(dir, "souk-sandbox", "../../cmd/souk-sandbox", "CGO_ENABLED=0")
-		built.hello = build(dir, "hello.wasm", "../../examples/hello", "GOOS=wasip1", "GOARCH=wasm")
-		return m.Run()
-	}()
-	os.Exit(code)
-}
-
-func build(dir, name, pkg string, env ...string) string {
-	path := filepath.Join(dir, name)
-	cmd := exec.Command("go", "build", "-o", path, pkg)
-	cmd.Env = append(os.Environ(), env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		panic(string(out))
-	}
-	return path
-}
 
 func newLocal(t *testing.T, providers, clients int) *testnet.Local {
 	log := slog.New(slog.DiscardHandler)

@@ -139,7 +139,7 @@ const lookEvery = 100 * time.Millisecond
 
 // ready waits until the node's process answers, and learns its addresses.
 func (n *Node) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("no answer within %s", readyWithin))
 	defer cancel()
 	for {
 		if n.answers(ctx) {
@@ -149,8 +149,8 @@ func (n *Node) ready(ctx context.Context) error {
 		if !n.alive() {
 			return fmt.Errorf("%s ended while it started: %s", n.Name, lastLines(n.Dir))
 		}
-		if err := wait(ctx, lookEvery); err != nil {
-			return fmt.Errorf("%s did not answer within %s: %s", n.Name, readyWithin, lastLines(n.Dir))
+		if wait(ctx, lookEvery) != nil {
+			return fmt.Errorf("%s did not come up: %w: %s", n.Name, context.Cause(ctx), lastLines(n.Dir))
 		}
 	}
 }
@@ -183,7 +183,7 @@ func (n *Node) isReady() bool {
 
 // await waits until every client finds every provider.
 func (o *Options) await(ctx context.Context, s *State) error {
-	ctx, cancel := context.WithTimeout(ctx, foundWithin)
+	ctx, cancel := context.WithTimeoutCause(ctx, foundWithin, fmt.Errorf("not found within %s", foundWithin))
 	defer cancel()
 	o.Progress("waiting until the nodes find each other")
 	for _, c := range s.Nodes {
@@ -196,7 +196,7 @@ func (o *Options) await(ctx context.Context, s *State) error {
 				break
 			}
 			if wait(ctx, lookEvery) != nil {
-				return errors.Join(fmt.Errorf("%s does not find %s", c.Name, strings.Join(missing, ", ")), err)
+				return errors.Join(fmt.Errorf("%s does not find %s", c.Name, strings.Join(missing, ", ")), context.Cause(ctx), err)
 			}
 		}
 	}

@@ -91,20 +91,35 @@ func (e *Engine) judgeParty(c *candidate, n Need) {
 func (c *candidate) judgeMachine(n Need) {
 	o := c.offer
 	switch {
-	case o.CPU < n.CPU:
-		c.out(missKind, wire.NoMatch, "it has %d cores, you need %d", o.CPU, n.CPU)
-	case o.Memory < n.Memory:
-		c.out(missKind, wire.NoMatch, "it has %s of memory free, you need %s", quantity.Human(o.Memory), quantity.Human(n.Memory))
-	case o.Disk < n.Disk:
-		c.out(missKind, wire.NoMatch, "it has %s of disk free, you need %s", quantity.Human(o.Disk), quantity.Human(n.Disk))
+	case max(o.CPU, o.CPUTotal) < n.CPU:
+		c.out(missKind, wire.NoMatch, "it has %d cores, you need %d", max(o.CPU, o.CPUTotal), n.CPU)
+	case max(o.Memory, o.MemoryTotal) < n.Memory:
+		c.out(missKind, wire.NoMatch, "it has %s of memory, you need %s", quantity.Human(max(o.Memory, o.MemoryTotal)), quantity.Human(n.Memory))
+	case max(o.Disk, o.DiskTotal) < n.Disk:
+		c.out(missKind, wire.NoMatch, "it has %s of disk, you need %s", quantity.Human(max(o.Disk, o.DiskTotal)), quantity.Human(n.Disk))
 	default:
 		c.judgeDevices(n)
+		c.judgeFree(n)
 	}
 	if c.fits() && n.Region != anyRegion && n.Region != o.Region {
 		c.out(missRegion, wire.NoMatch, "it is in region %s, not %s", orUnnamed(printable(o.Region)), n.Region)
 	}
 	if c.fits() && o.MaxTime < n.Time {
 		c.out(missKind, wire.OverLimit, "it leases for %s at most, you need %s", o.MaxTime, n.Time)
+	}
+}
+
+// judgeFree tells what others have leased now from what isn't there at all.
+func (c *candidate) judgeFree(n Need) {
+	o := c.offer
+	switch {
+	case !c.fits():
+	case o.CPU < n.CPU:
+		c.out(missBusy, wire.Busy, "%d of its %d cores are free now, you need %d", o.CPU, o.CPUTotal, n.CPU)
+	case o.Memory < n.Memory:
+		c.out(missBusy, wire.Busy, "%s of its memory is free now, you need %s", quantity.Human(o.Memory), quantity.Human(n.Memory))
+	case o.Disk < n.Disk:
+		c.out(missBusy, wire.Busy, "%s of its disk is free now, you need %s", quantity.Human(o.Disk), quantity.Human(n.Disk))
 	}
 }
 

@@ -22,7 +22,8 @@ const jobIDBytes = 8
 // Submit takes a job. When it returns, the job and its inputs are on disk,
 // and a crash changes nothing any more. planID names the plan that the user
 // saw, or is empty: its quotes are used while they are good, and after that
-// the job stays within the price and worst cost that were shown.
+// the job stays within the worst cost that was shown and the price limit that
+// the job names, else the highest price that was shown.
 func (e *Engine) Submit(ctx context.Context, s jobfile.Spec, planID string) (jobID string, err error) {
 	p := e.plans.take(planID)
 	if p != nil {
@@ -58,8 +59,8 @@ func (p *planned) bound(s jobfile.Spec) jobfile.Spec {
 	if p.plan.Code != "" {
 		return s // nobody to lease was shown, and so no price
 	}
-	limit := p.priceLimit()
-	if s.Price == nil || limit.Less(*s.Price) {
+	if s.Price == nil {
+		limit := p.priceLimit()
 		s.Price = &limit
 	}
 	s.Total = market.MinAmount(s.Total, p.plan.WorstCost)

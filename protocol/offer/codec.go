@@ -26,6 +26,7 @@ func fill(p *pb.Offer, o Offer) {
 		})
 	}
 	p.Cpu, p.Memory, p.Disk = uint32(o.CPU), uint64(o.Memory), uint64(o.Disk) //nolint:gosec // own figures
+	p.CpuTotal, p.MemoryTotal, p.DiskTotal = uint32(o.CPUTotal), uint64(o.MemoryTotal), uint64(o.DiskTotal) //nolint:gosec // own figures
 	p.Executors, p.Speed, p.Region = o.Executors, o.Speed, o.Region
 	p.PricePerHour, p.Token, p.Settlement = o.PricePerHour.String(), o.Token[:], o.Settlement
 	p.ChainId, p.Contract, p.Depth = o.Chain.ID, o.Chain.Contract[:], uint32(o.Depth)           //nolint:gosec // 0 to 12
@@ -55,6 +56,7 @@ func read(p *pb.Offer) (Offer, error) {
 	o := Offer{
 		Network: p.GetNetwork(), Peer: id, Sequence: p.GetSequence(), ExpiresAt: time.UnixMilli(int64(p.GetExpiresAt())), //nolint:gosec // checked by plausible
 		CPU: int(p.GetCpu()), Memory: int64(p.GetMemory()), Disk: int64(p.GetDisk()), //nolint:gosec // checked by plausible
+		CPUTotal: int(p.GetCpuTotal()), MemoryTotal: int64(p.GetMemoryTotal()), DiskTotal: int64(p.GetDiskTotal()), //nolint:gosec // checked by plausible
 		Executors: p.GetExecutors(), Speed: p.GetSpeed(), Region: p.GetRegion(), PricePerHour: price, Token: token,
 		Settlement: p.GetSettlement(), Chain: market.Chain{ID: p.GetChainId(), Contract: contract}, Depth: int(p.GetDepth()),
 		Tick:    time.Duration(p.GetTickMillis()) * time.Millisecond, //nolint:gosec // checked by plausible
@@ -86,6 +88,9 @@ func plausible(p *pb.Offer) error {
 	}
 	if p.GetMemory() > most || p.GetDisk() > most || p.GetExpiresAt() > most || p.GetCpu() > market.MaxCPU || p.GetDepth() > 12 {
 		return fmt.Errorf("a figure that no machine has")
+	}
+	if p.GetMemoryTotal() > most || p.GetDiskTotal() > most || p.GetCpuTotal() > market.MaxCPU {
+		return fmt.Errorf("a total that no machine has")
 	}
 	if t := p.GetTickMillis(); t < market.MinTickMillis || t > market.MaxTickMillis || p.GetMaxMillis() > market.MaxLeaseMillis {
 		return fmt.Errorf("a tick of %d ms, or a longest time of %d ms", t, p.GetMaxMillis())

@@ -44,9 +44,12 @@ type Offer struct {
 	ExpiresAt    time.Time
 	Addrs        []ma.Multiaddr
 	Devices      []Device
-	CPU          int
-	Memory       int64
-	Disk         int64
+	CPU          int   // cores free now
+	Memory       int64 // bytes free now
+	Disk         int64 // bytes free now
+	CPUTotal     int   // when nothing is leased
+	MemoryTotal  int64
+	DiskTotal    int64
 	Executors    []string
 	Speed        uint64 // loops per second of souk's fixed WASM module
 	Region       string

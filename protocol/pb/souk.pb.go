@@ -236,7 +236,12 @@ type Offer struct {
 	Depth      uint32 `protobuf:"varint,18,opt,name=depth,proto3" json:"depth,omitempty"`
 	TickMillis uint64 `protobuf:"varint,19,opt,name=tick_millis,json=tickMillis,proto3" json:"tick_millis,omitempty"`
 	// Longest running time that a lease may have.
-	MaxMillis     uint64 `protobuf:"varint,20,opt,name=max_millis,json=maxMillis,proto3" json:"max_millis,omitempty"`
+	MaxMillis uint64 `protobuf:"varint,20,opt,name=max_millis,json=maxMillis,proto3" json:"max_millis,omitempty"`
+	// What there is of cpu, memory and disk when nothing is leased; the fields
+	// above say what is free.
+	CpuTotal      uint32 `protobuf:"varint,21,opt,name=cpu_total,json=cpuTotal,proto3" json:"cpu_total,omitempty"`
+	MemoryTotal   uint64 `protobuf:"varint,22,opt,name=memory_total,json=memoryTotal,proto3" json:"memory_total,omitempty"`
+	DiskTotal     uint64 `protobuf:"varint,23,opt,name=disk_total,json=diskTotal,proto3" json:"disk_total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -407,6 +412,27 @@ func (x *Offer) GetTickMillis() uint64 {
 func (x *Offer) GetMaxMillis() uint64 {
 	if x != nil {
 		return x.MaxMillis
+	}
+	return 0
+}
+
+func (x *Offer) GetCpuTotal() uint32 {
+	if x != nil {
+		return x.CpuTotal
+	}
+	return 0
+}
+
+func (x *Offer) GetMemoryTotal() uint64 {
+	if x != nil {
+		return x.MemoryTotal
+	}
+	return 0
+}
+
+func (x *Offer) GetDiskTotal() uint64 {
+	if x != nil {
+		return x.DiskTotal
 	}
 	return 0
 }
@@ -2768,7 +2794,7 @@ const file_souk_proto_rawDesc = "" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\"W\n" +
 	"\vOfferAnswer\x12\x1c\n" +
 	"\tenvelopes\x18\x01 \x03(\fR\tenvelopes\x12*\n" +
-	"\arefusal\x18\x02 \x01(\v2\x10.souk.v1.RefusalR\arefusal\"\xac\x04\n" +
+	"\arefusal\x18\x02 \x01(\v2\x10.souk.v1.RefusalR\arefusal\"\x8b\x05\n" +
 	"\x05Offer\x12\x18\n" +
 	"\anetwork\x18\x01 \x01(\tR\anetwork\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\fR\x04peer\x12\x1a\n" +
@@ -2795,7 +2821,11 @@ const file_souk_proto_rawDesc = "" +
 	"\vtick_millis\x18\x13 \x01(\x04R\n" +
 	"tickMillis\x12\x1d\n" +
 	"\n" +
-	"max_millis\x18\x14 \x01(\x04R\tmaxMillis\"\x8c\x01\n" +
+	"max_millis\x18\x14 \x01(\x04R\tmaxMillis\x12\x1b\n" +
+	"\tcpu_total\x18\x15 \x01(\rR\bcpuTotal\x12!\n" +
+	"\fmemory_total\x18\x16 \x01(\x04R\vmemoryTotal\x12\x1d\n" +
+	"\n" +
+	"disk_total\x18\x17 \x01(\x04R\tdiskTotal\"\x8c\x01\n" +
 	"\x06Device\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x12\n" +
 	"\x04slug\x18\x02 \x01(\tR\x04slug\x12\x12\n" +

@@ -131,6 +131,9 @@ func (x *execution) setback(ctx context.Context, err error) error {
 	case errors.As(err, &r) && (r.Code == wire.Unknown || r.Code == wire.WrongState || r.Code == wire.Void):
 		return x.lost(ctx, fmt.Sprintf("the provider doesn't go on with the lease: %s", r.Error()))
 	}
+	if errors.Is(err, errNotTaken) {
+		return x.lost(ctx, "the provider did not take the job's inputs")
+	}
 	if errors.Is(err, errOverdue) && x.lease.State != market.Finishing {
 		return x.lost(ctx, "the provider didn't end the lease in time")
 	}

@@ -32,6 +32,7 @@ const network = "test"
 // ticks, exits with 0 and gives its outputs.
 type script struct {
 	leased int    // cores that are not free
+	closed bool   // takes no inputs
 	price  uint64 // per hour, smallest units
 	speed  uint64
 	ticks  int // receipts before the last one
@@ -284,6 +285,9 @@ func (f *fake) ChannelStatus(_ context.Context, _ peer.ID, channel market.Hash, 
 }
 
 func (f *fake) Sink(ctx context.Context, p peer.ID, h market.Hash, root cid.Cid) (protoblob.Sink, error) {
+	if f.script.closed {
+		return nil, wire.Refuse(wire.Busy, "later")
+	}
 	space, err := f.blobs.Space(p.String())
 	if err != nil {
 		return nil, err

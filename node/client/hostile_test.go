@@ -28,6 +28,7 @@ func TestWhatAProviderCanDoWrong(t *testing.T) {
 		{name: "names outputs and doesn't give them", script: script{ticks: 2, withhold: true, output: "x"}, outcome: "provider_failed", paid: true},
 		{name: "vanishes half-way", script: script{ticks: 5, dieAfter: 2, output: "x"}, outcome: "lost", paid: true},
 		{name: "answers every attach with later", script: script{silent: true}, outcome: "lost"},
+		{name: "takes no inputs", script: script{closed: true, forever: true}, outcome: "lost"},
 		{name: "quotes and then refuses", script: script{refuseAccept: wire.Taken}},
 		{name: "won't say what it holds of the channel", script: script{unreconciled: wire.Refuse(wire.ChannelInUse, "a twin")}},
 		{name: "fails", script: script{ticks: 1, exitFails: true}, outcome: "provider_failed", paid: true},

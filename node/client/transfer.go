@@ -19,8 +19,12 @@ const progressEvery = 100 * time.Millisecond
 // errOwn is a transfer that this node itself can't go on with.
 var errOwn = errors.New("this node can't store or read the data")
 
+// errNotTaken is a provider that takes no inputs.
+var errNotTaken = errors.New("the provider doesn't take the inputs")
+
 // sendInputs puts the module and the inputs, those that the provider has
-// already cost nothing. It tries on until all are there or ctx ends.
+// already cost nothing. It tries on until all are there, ctx ends, or for
+// Times.Lost nothing of them was taken.
 func (x *execution) sendInputs(ctx context.Context) error {
 	if err := x.send(ctx, "module", x.job.WASM); err != nil {
 		return err
@@ -42,8 +46,13 @@ func (x *execution) send(ctx context.Context, what string, root cid.Cid) error {
 		return err
 	}
 	source := func(skip int) protoblob.Source { return x.e.blocks(ctx, root, skip) }
+	moved := x.e.cfg.Clock.Mono() // when something was last taken
+	told := x.progress(what, size)
 	for wait := x.e.cfg.Times.Redial; ; wait = min(2*wait, maxRedial) {
-		err := protoblob.Put(ctx, x.e.cfg.Host, x.peer, x.hash, root, source, x.progress(what, size))
+		err := protoblob.Put(ctx, x.e.cfg.Host, x.peer, x.hash, root, source, func(n int64) {
+			moved = x.e.cfg.Clock.Mono()
+			told(n)
+		})
 		var r *wire.Refusal
 		switch {
 		case err == nil:
@@ -53,6 +62,8 @@ func (x *execution) send(ctx context.Context, what string, root cid.Cid) error {
 			return nil // the conversation is over, or the lease takes no inputs any more
 		case errors.Is(err, blob.ErrNotFound):
 			return fmt.Errorf("%w: %w", errOwn, err)
+		case x.e.cfg.Clock.Mono()-moved > x.e.cfg.Times.Lost:
+			return fmt.Errorf("%w: %w", errNotTaken, err)
 		}
 		x.e.cfg.Log.Debug("an input didn't arrive", "lease", x.hash, "root", root, "err", err)
 		if !pause(ctx, wait, nil) {

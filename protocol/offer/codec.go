@@ -25,7 +25,7 @@ func fill(p *pb.Offer, o Offer) {
 			Count: uint32(d.Count), Free: uint32(d.Free), //nolint:gosec // own figures
 		})
 	}
-	p.Cpu, p.Memory, p.Disk = uint32(o.CPU), uint64(o.Memory), uint64(o.Disk) //nolint:gosec // own figures
+	p.Cpu, p.Memory, p.Disk = uint32(o.CPU), uint64(o.Memory), uint64(o.Disk)                               //nolint:gosec // own figures
 	p.CpuTotal, p.MemoryTotal, p.DiskTotal = uint32(o.CPUTotal), uint64(o.MemoryTotal), uint64(o.DiskTotal) //nolint:gosec // own figures
 	p.Executors, p.Speed, p.Region = o.Executors, o.Speed, o.Region
 	p.PricePerHour, p.Token, p.Settlement = o.PricePerHour.String(), o.Token[:], o.Settlement

@@ -144,6 +144,22 @@ func TestRequestsThatCantBeMetNameTheNearestMiss(t *testing.T) {
 	s.nothingHeld()
 }
 
+func TestAClockThatIsWrongByAnHourIsNamed(t *testing.T) {
+	s := newShop(t)
+	g := newGuest(t, s)
+	for _, skew := range []time.Duration{time.Hour, -time.Hour, 1 << 62} {
+		g.skew = skew
+		_, err := g.ask()
+		require.True(t, wire.IsCode(err, wire.ClockSkew), "%s: %v", skew, err)
+		require.ErrorContains(t, err, "set the clock that is wrong")
+	}
+	for _, skew := range []time.Duration{4 * time.Minute, -4 * time.Minute} {
+		g.skew = skew
+		_, err := g.ask()
+		require.NoError(t, err, "%s is tolerated", skew)
+	}
+}
+
 func TestWithoutCountersignatureTheJobStopsAfterOneGrace(t *testing.T) {
 	s := newShop(t)
 	g := newGuest(t, s)

@@ -159,6 +159,7 @@ type guest struct {
 	request market.Request
 	job     market.Job
 	paid    market.Amount
+	skew    time.Duration // of its clock
 }
 
 func newGuest(t *testing.T, s *shop) *guest {
@@ -202,7 +203,7 @@ func (g *guest) channel() market.Hash { return g.parties.Chain.ChannelID(g.confi
 func (g *guest) ask() (lease.Quoted, error) {
 	block, err := g.request.Encode()
 	require.NoError(g.t, err)
-	return lease.Ask(g.t.Context(), g.host, g.shop.host.ID(), g.parties, block, g.config, uint64(time.Now().UnixMilli()))
+	return lease.Ask(g.t.Context(), g.host, g.shop.host.ID(), g.parties, block, g.config, uint64(time.Now().Add(g.skew).UnixMilli()))
 }
 
 func (g *guest) reconcile() error {

@@ -10,6 +10,7 @@ import (
 	"souk/node/client"
 	"souk/node/jobfile"
 	"souk/protocol/market"
+	"souk/protocol/wire"
 )
 
 // jumpy is a clock whose wall time can be set.
@@ -108,5 +109,18 @@ func TestTheWallClockWasSetBeforeARestart(t *testing.T) {
 			require.True(t, info.Executions[0].Vouchered.Less(market.NewAmount(2000)), "little was paid: %s", info.Executions[0].Vouchered)
 			requireCheated(t, a, f, info.Executions[0], "")
 		})
+	}
+}
+
+func TestAClockThatIsWrongByAnHourIsNamed(t *testing.T) {
+	for _, skew := range []time.Duration{time.Hour, -time.Hour} {
+		e := newActor(t, newFake(t, script{price: 360_000, skew: skew})).start(nil)
+		_, err := e.Plan(t.Context(), spec(t, nil))
+		require.True(t, wire.IsCode(err, wire.ClockSkew), "%v", err)
+		require.ErrorContains(t, err, "set the one that is wrong")
+		id, err := e.Submit(t.Context(), spec(t, nil), "")
+		require.NoError(t, err)
+		_, last := finished(t, e, id)
+		require.Equal(t, string(wire.ClockSkew), last.Code, last.Text)
 	}
 }

@@ -31,9 +31,10 @@ const network = "test"
 // script is how a fake provider behaves. The zero script is honest: it logs,
 // ticks, exits with 0 and gives its outputs.
 type script struct {
-	leased int    // cores that are not free
-	closed bool   // takes no inputs
-	price  uint64 // per hour, smallest units
+	leased int           // cores that are not free
+	closed bool          // takes no inputs
+	skew   time.Duration // of its clock
+	price  uint64        // per hour, smallest units
 	speed  uint64
 	ticks  int // receipts before the last one
 	exit   int
@@ -145,7 +146,7 @@ func (f *fake) perHour() market.Amount { return market.NewAmount(f.script.price)
 
 func (f *fake) SealedOffers(context.Context, int) ([][]byte, error) {
 	o := offer.Offer{
-		Network: network, Peer: f.host.ID(), Sequence: uint64(time.Now().UnixNano()), ExpiresAt: time.Now().Add(time.Minute), Addrs: f.host.Addrs(),
+		Network: network, Peer: f.host.ID(), Sequence: uint64(time.Now().UnixNano()), ExpiresAt: time.Now().Add(time.Minute + f.script.skew), Addrs: f.host.Addrs(),
 		CPU: 8 - f.script.leased, CPUTotal: 8, Memory: 8 << 30, Disk: 8 << 30, Executors: []string{"wasm"}, Speed: max(f.script.speed, 1), Region: "eu",
 		PricePerHour: f.perHour(), Settlement: "none", Chain: f.chain, Tick: time.Second, MaxTime: time.Hour,
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"souk/node/ledger"
 	"souk/node/p2p"
 	"souk/protocol/offer"
+	"souk/protocol/wire"
 )
 
 const (
@@ -45,7 +47,12 @@ func (e *Engine) find(ctx context.Context, n Need, fits func(offer.Offer) bool) 
 	if len(wide) > 0 && countFit(e.cachedOffers(), fits) < minFit {
 		s.run(ctx, wide, nil)
 	}
-	return e.cachedOffers(), nil
+	offers := e.cachedOffers()
+	if len(offers) == 0 && s.skewed > 0 {
+		return nil, wire.Refuse(wire.ClockSkew, "%s answered with offers that are long over or from the future", countOf(s.skewed)).
+			Near("clocks at most %s apart: set the one that is wrong, here that is probably this machine's", maxSkew)
+	}
+	return offers, nil
 }
 
 func countFit(offers []offer.Offer, fits func(offer.Offer) bool) (n int) {
@@ -139,6 +146,7 @@ type search struct {
 	mu       sync.Mutex
 	asked    map[peer.ID]bool
 	answered int
+	skewed   int // answered by another clock
 }
 
 // run asks whom Find yields and the known peers until wantAnswer have answered.
@@ -198,6 +206,11 @@ func (s *search) ask(ctx context.Context, info peer.AddrInfo) (enough bool) {
 	offers, sealed, err := offer.Ask(ctx, s.e.cfg.Host, info.ID, s.e.cfg.Network, offer.MaxAnswer)
 	if err != nil {
 		s.e.cfg.Log.Debug("a peer gave no offer", "peer", info.ID, "err", err)
+		if errors.Is(err, offer.ErrExpired) || errors.Is(err, offer.ErrAhead) {
+			s.mu.Lock()
+			s.skewed++
+			s.mu.Unlock()
+		}
 		return false
 	}
 	own := false

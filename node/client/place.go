@@ -26,6 +26,9 @@ func (r *runner) place(ctx context.Context, j ledger.Job, before []ledger.Lease)
 			return false, err
 		}
 		plan, cs, err := r.quotes(ctx, n, j)
+		if wire.IsCode(err, wire.ClockSkew) {
+			return true, r.nobody(ctx, j, before, wire.AsRefusal(err))
+		}
 		if err != nil {
 			return false, err
 		}

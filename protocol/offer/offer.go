@@ -66,6 +66,7 @@ type Offer struct {
 var (
 	ErrInvalid      = errors.New("invalid offer")
 	ErrExpired      = errors.New("offer has expired")
+	ErrAhead        = errors.New("offer is from the future")
 	ErrOtherNetwork = errors.New("offer is for another network")
 )
 
@@ -125,7 +126,7 @@ func Open(sealed []byte, network string, now time.Time) (Offer, error) {
 		return Offer{}, fmt.Errorf("%w %s ago", ErrExpired, now.Sub(o.ExpiresAt).Round(time.Second))
 	}
 	if o.ExpiresAt.After(now.Add(Validity + Tolerance)) {
-		return Offer{}, fmt.Errorf("%w: it is valid for %s, %s is allowed: is a clock wrong?", ErrInvalid, o.ExpiresAt.Sub(now).Round(time.Second), Validity)
+		return Offer{}, fmt.Errorf("%w: %w: it is valid for %s, %s is allowed: is a clock wrong?", ErrInvalid, ErrAhead, o.ExpiresAt.Sub(now).Round(time.Second), Validity)
 	}
 	return o, nil
 }

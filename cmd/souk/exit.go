@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"charm.land/fang/v2"
 	"github.com/spf13/cobra"
@@ -124,7 +125,7 @@ func (a *app) showError(w io.Writer, styles fang.Styles, err error) {
 	if a.json {
 		code := exitCode(err)
 		_ = json.NewEncoder(a.out).Encode(client.Event{
-			Kind: client.Finished, Exit: &code, Source: "souk", Code: string(codeOf(err)), Text: err.Error(),
+			Kind: client.Finished, At: time.Now(), Exit: &code, Source: "souk", Code: string(codeOf(err)), Text: err.Error(),
 		})
 		return
 	}

@@ -114,6 +114,9 @@ func (a *app) fetch(ctx context.Context, n control.Backend, id string, to output
 			return "", err
 		}
 		dir = filepath.Join(wd, to.name+"-"+id)
+		if _, err := os.Stat(dir); err == nil {
+			return dir, nil // named after the job: an earlier command has fetched them
+		}
 	}
 	err := n.Outputs(ctx, id, dir)
 	if err != nil && ctx.Err() != nil {

@@ -96,7 +96,7 @@ func (e *Engine) Plan(ctx context.Context, s jobfile.Spec) (Plan, error) {
 
 func (e *Engine) planOf(cs []*candidate, n Need, executions int) Plan {
 	code, summary := summarize(e.cfg.Network, cs, n)
-	return Plan{ID: randomID(8), Candidates: show(cs), Summary: summary, Code: string(code), WorstCost: worstCost(cs, executions, n.Total)}
+	return Plan{ID: randomID(8), Candidates: show(cs), Summary: summary, Code: string(code), WorstCost: worstCost(cs, executions, n)}
 }
 
 // needOf is what a job needs, with what is left of its total.

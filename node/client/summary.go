@@ -82,7 +82,9 @@ func haveIt(n int, need Need) string {
 
 // worstCost is the most that the candidates could cost over all executions,
 // with what those could keep that take a voucher and don't take the lease.
-func worstCost(cs []*candidate, executions int, total *market.Amount) market.Amount {
+// A job with a price limit may go on, where one of them fails, with any
+// provider up to that limit.
+func worstCost(cs []*candidate, executions int, n Need) market.Amount {
 	var most, declined, least market.Amount
 	for _, c := range cs {
 		if !c.leasable() {
@@ -95,9 +97,12 @@ func worstCost(cs []*candidate, executions int, total *market.Amount) market.Amo
 		declined = declined.Add(prepaid)
 		most = market.MaxAmount(most, c.quoted.Quote.Ceiling())
 	}
+	if n.Price != nil && !most.IsZero() {
+		most = market.MaxAmount(most, market.TickPrice(*n.Price, uint64(n.Time.Milliseconds()))) //nolint:gosec // positive
+	}
 	most = most.Times(uint64(max(executions, 1))).Add(declined.Sub(least)) //nolint:gosec // at least 1
-	if total != nil {
-		most = market.MinAmount(most, *total)
+	if n.Total != nil {
+		most = market.MinAmount(most, *n.Total)
 	}
 	return most
 }

@@ -46,8 +46,8 @@ func (n *Node) alive() bool {
 	return false
 }
 
-// processesOf are the processes that work for a folder: that were started
-// with its path, or stand in it.
+// processesOf are souk's processes that work for a folder: that were started
+// with its path, or stand in it. A shell or a pager that does is left alone.
 func processesOf(dir string) (pids []int) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -55,11 +55,18 @@ func processesOf(dir string) (pids []int) {
 	}
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err == nil && pid != os.Getpid() && worksFor(e.Name(), dir) {
+		if err == nil && pid != os.Getpid() && isSouk(e.Name()) && worksFor(e.Name(), dir) {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
+}
+
+// isSouk tells whether a process runs souk, its sandbox or its hostile peers.
+func isSouk(pid string) bool {
+	exe, err := os.Readlink(filepath.Join("/proc", pid, "exe"))
+	name := strings.TrimSuffix(filepath.Base(exe), " (deleted)")
+	return err == nil && (name == "souk" || strings.HasPrefix(name, "souk-"))
 }
 
 func worksFor(pid, dir string) bool {

@@ -18,6 +18,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -59,6 +60,8 @@ type State struct {
 	Network string    `json:"network"`
 	Since   time.Time `json:"since"`
 	Nodes   []Node    `json:"nodes"`
+
+	mu sync.Mutex // of Nodes, while some restart and others are looked up
 }
 
 // Options say what Up starts.
@@ -103,9 +106,11 @@ func Load(dir string) (*State, error) {
 
 // Node gives a node by its name, such as client-1, or its peer ID.
 func (s *State) Node(name string) (*Node, error) {
-	for i := range s.Nodes {
-		if n := &s.Nodes[i]; n.Name == name || n.Peer == name {
-			return n, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.Nodes {
+		if n.Name == name || n.Peer == name {
+			return &n, nil
 		}
 	}
 	return nil, fmt.Errorf("no node of this testnet is called %q; `souk testnet status` names them", name)
@@ -122,7 +127,23 @@ func (s *State) Restart(ctx context.Context, souk string, n *Node) (err error) {
 	if n.PID, err = spawn(n.Dir, n.command(souk)); err != nil {
 		return fmt.Errorf("start %s: %w", n.Name, err)
 	}
-	return errors.Join(s.save(), n.ready(ctx), s.save())
+	if err := s.put(*n); err != nil {
+		return err
+	}
+	err = n.ready(ctx)
+	return errors.Join(err, s.put(*n))
+}
+
+// put keeps what is known of a node now.
+func (s *State) put(n Node) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.Nodes {
+		if s.Nodes[i].Name == n.Name {
+			s.Nodes[i] = n
+		}
+	}
+	return s.save()
 }
 
 func (n *Node) command(souk string) []string {

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	crashImages = 300
+	crashImages = 150
 	storySteps  = 12
 	shortStory  = 6        // for disks that fail, one for each of their changes
 	bigStory    = 12 << 10 // bytes of padding, enough to rotate the log and flush twice

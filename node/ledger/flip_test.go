@@ -13,7 +13,7 @@ import (
 	"souk/protocol/market"
 )
 
-const flips = 100
+const flips = 60
 
 // filled is a disk with a ledger in tables and log, closed or cut off.
 func filled(t *testing.T, closed bool) (*vfs.MemFS, marks) {

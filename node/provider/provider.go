@@ -4,8 +4,10 @@
 //
 // It promises that nothing it signs leaves before it is on disk, that no tick
 // starts which the client's voucher and credit don't cover (but for one grace),
-// that every lease ends with a receipt that carries an outcome, and that what
-// a lease holds of the machine is given back when it ends, also after a crash.
+// that every lease ends with a receipt that carries an outcome (unless the
+// client never exchanges the channel's status after a restart: then nothing may
+// be signed), and that what a lease holds of the machine is given back when it
+// ends, also after a crash.
 // It never holds a lock while it waits for a peer, and never imports the client.
 package provider
 

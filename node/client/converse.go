@@ -40,6 +40,7 @@ func (x *execution) converse(ctx context.Context) error {
 		return err
 	}
 	defer s.Close()
+	s.Impatient(x.e.cfg.Times.Lost + time.Second)
 	g, ctx := errgroup.WithContext(ctx)
 	defer context.AfterFunc(ctx, s.Close)() // whichever of them fails ends the stream
 	overdue := x.overdue()

@@ -87,7 +87,7 @@ func (w *world) provide(name string, more ...string) testnet.Node {
 	dir := filepath.Join(w.s.Dir, name)
 	souk(w.t, dir, "init").ends(0)
 	w.join(dir)
-	start(w.t, dir, append([]string{"provide", "--price", "0.50/h", "--tick", "1s"}, more...)...)
+	start(w.t, dir, append([]string{"provide", "--price", "0.50/h", "--tick", "5s"}, more...)...)
 	eventually(w.t, name+" is up", func() bool { return souk(w.t, dir, "node", "status").wait() == 0 })
 	st, err := control.NewClient(dir).Status(w.t.Context())
 	require.NoError(w.t, err)
@@ -99,7 +99,7 @@ func (w *world) provide(name string, more ...string) testnet.Node {
 // join sets a data directory up for the testnet.
 func (w *world) join(dir string) {
 	w.t.Helper()
-	config := fmt.Sprintf("network: %s\nloopback: true\nmdns: false\nlisten: [/ip4/127.0.0.1/tcp/0]\nbootstrap: [%s]\nclient: {lost_after: 12s}\n",
+	config := fmt.Sprintf("network: %s\nloopback: true\nmdns: false\nlisten: [/ip4/127.0.0.1/tcp/0]\nbootstrap: [%s]\nclient: {lost_after: 15s}\n",
 		w.s.Network, w.node("bootstrap").Addr)
 	require.NoError(w.t, os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(config), 0o600))
 }

@@ -47,7 +47,7 @@ func testMain(m *testing.M) int {
 		panic(err)
 	}
 	flag.Parse()
-	if err := flag.Set("test.parallel", "12"); err != nil { // they wait most of the time
+	if err := flag.Set("test.parallel", "8"); err != nil { // they wait most of the time
 		panic(err)
 	}
 	code := m.Run()

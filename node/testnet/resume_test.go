@@ -19,7 +19,7 @@ import (
 // A provider that crashes while an input comes goes on from where it was.
 func TestAnInputGoesOnAfterACrash(t *testing.T) {
 	t.Parallel()
-	w := up(t, testnet.Options{Providers: 1, Clients: 1, Tick: 5 * time.Second})
+	w := up(t, testnet.Options{Providers: 1, Clients: 1, Tick: 5 * time.Second, LostAfter: time.Minute})
 	data := make([]byte, 64<<20)
 	_, _ = rand.Read(data) // never fails
 	path := filepath.Join(t.TempDir(), "data")

@@ -108,14 +108,13 @@ func (o *Options) hostile(s *State, n *Node, bootstrap string) []string {
 const (
 	loopback  = "/ip4/127.0.0.1/tcp/0"
 	readyFile = "ready"
-	lostAfter = "12s" // how long a silent provider keeps a testnet's client waiting
 )
 
 // configure writes the node's config file.
 func (o *Options) configure(s *State, n *Node, bootstrap string) error {
 	c := map[string]any{
 		"network": s.Network, "loopback": true, "mdns": false, "listen": []string{loopback},
-		"client": map[string]any{"lost_after": lostAfter},
+		"client": map[string]any{"lost_after": o.LostAfter.String()},
 	}
 	if bootstrap != "" {
 		c["bootstrap"] = []string{bootstrap}

@@ -73,6 +73,7 @@ type Options struct {
 	Clients   int
 	Behave    []string // a hostile provider for each, with these behaviours, comma-separated
 	Tick      time.Duration
+	LostAfter time.Duration // how long a silent provider keeps a client waiting; 0: 15 s
 	Progress  func(string) // one line for people; may be nil
 }
 
@@ -195,6 +196,9 @@ func Up(ctx context.Context, o Options) (s *State, err error) {
 func (o *Options) check() error {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
+	}
+	if o.LostAfter == 0 {
+		o.LostAfter = 15 * time.Second
 	}
 	if o.Tick == 0 {
 		o.Tick = time.Second

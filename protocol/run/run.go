@@ -21,7 +21,7 @@ import (
 )
 
 // KeepAlive is the longest time that either side says nothing.
-const KeepAlive = 10 * time.Second
+const KeepAlive = 4 * time.Second
 
 // MaxLog is the most log bytes in one frame.
 const MaxLog = 64 << 10
@@ -76,9 +76,13 @@ func refuse(r *pb.Refusal) proto.Message {
 }
 
 // Session is the client's end.
-type Session struct{ s *wire.Stream }
+type Session struct {
+	s       *wire.Stream
+	silence time.Duration
+}
 
-// Open attaches to a lease. Cancelling ctx ends the session.
+// Open attaches to a lease. Cancelling ctx ends the session, and so does a
+// provider that says nothing for wire.IdleTimeout.
 func Open(ctx context.Context, h host.Host, p peer.ID, a Attach) (*Session, error) {
 	s, err := wire.Open(ctx, h, p, wire.RunProtocol)
 	if err != nil {
@@ -89,13 +93,17 @@ func Open(ctx context.Context, h host.Host, p peer.ID, a Attach) (*Session, erro
 		s.Reset()
 		return nil, err
 	}
-	return &Session{s}, nil
+	return &Session{s, wire.IdleTimeout}, nil
 }
+
+// Impatient ends the session after a shorter silence of the provider, which
+// should be well above KeepAlive.
+func (c *Session) Impatient(silence time.Duration) { c.silence = min(silence, wire.IdleTimeout) }
 
 // Next waits for the provider's next event; a refusal comes as the error.
 func (c *Session) Next() (*pb.RunEvent, error) {
 	var e pb.RunEvent
-	if err := c.s.Read(&e, wire.MaxData, wire.IdleTimeout); err != nil {
+	if err := c.s.Read(&e, wire.MaxData, c.silence); err != nil {
 		return nil, err
 	}
 	if r := e.GetRefusal(); r != nil {

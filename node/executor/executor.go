@@ -50,16 +50,40 @@ type Spec struct {
 	// Owner is the client's peer ID. Nothing that ran for one owner
 	// (process, cache entry that it can influence) is reused for another.
 	Owner string
-	// Module is the WASM module's CID (wasm executor).
+	// Module is the WASM module's CID (wasm executor). One of Module and Image is set.
 	Module cid.Cid
-	Args   []string          // without the program's own name
-	Env    map[string]string // nothing else is in the guest's environment
+	Image  *Image            // container image (docker executor)
+	Args   []string          // without the program's own name; of an image: what follows its entrypoint
+	Env    map[string]string // nothing else but the image's own is in the guest's environment
 	Inputs []Input
 	// Outputs is the absolute guest path of the folder that comes back; empty if none does.
 	Outputs string
 	// RealTime lifts determinism: real clock and randomness instead of fixed ones.
 	RealTime bool
-	Limits   Limits
+	// Devices are the leased ones; the execution sees exactly these.
+	Devices []Device
+	// Egress is where the execution may connect to, as host:port; empty: nowhere.
+	Egress []string
+	Limits Limits
+	// Progress, if set, is told in one short line how far Prepare is, such as
+	// "pulling 120 of 800 MiB". It must not block.
+	Progress func(string)
+}
+
+// Image is a container image, by exactly one of Ref and Archive.
+type Image struct {
+	// Ref is name@sha256:digest. The digest is the manifest's, or the image ID
+	// of an image that came to this machine without a registry.
+	Ref string
+	// Archive is the CID of a file as "docker save" writes it.
+	Archive cid.Cid
+}
+
+// Device is a leased device, as node/device names it.
+type Device struct {
+	ID        string // "GPU-5a0d...": the driver's UUID
+	Vendor    string // "nvidia", "amd", "intel"; "" of a simulated one
+	Simulated bool   // nothing is to be passed in
 }
 
 // Cause says why an execution ended.

@@ -74,7 +74,7 @@ type Options struct {
 	Behave    []string // a hostile provider for each, with these behaviours, comma-separated
 	Tick      time.Duration
 	LostAfter time.Duration // how long a silent provider keeps a client waiting; 0: 15 s
-	Progress  func(string) // one line for people; may be nil
+	Progress  func(string)  // one line for people; may be nil
 }
 
 // What keeps a testnet from coming up.

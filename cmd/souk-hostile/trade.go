@@ -109,7 +109,7 @@ func (s *shop) Quote(_ context.Context, client peer.ID, a lease.Asked) (lease.Qu
 
 func (s *shop) terms(r market.Request, now uint64, perHour market.Amount) market.Terms {
 	t := market.Terms{
-		Network: s.cfg.network, CPU: r.CPU, Memory: r.Memory, Disk: r.Disk, Egress: "none", Executor: r.Executor, Unit: "ms",
+		Network: s.cfg.network, CPU: r.CPU, Memory: r.Memory, Disk: r.Disk, Executor: r.Executor, Unit: "ms",
 		PrepayTicks: 1, KeepUntil: now + r.MaxMillis + uint64((prepareTime + keepOutputs).Milliseconds()),
 		MaxOutput: maxOutput, MaxLog: maxLog, PricePerHour: perHour,
 	}

@@ -160,7 +160,7 @@ func (f *fake) SealedOffers(context.Context, int) ([][]byte, error) {
 func (f *fake) Quote(_ context.Context, _ peer.ID, a lease.Asked) (lease.Quoted, error) {
 	now := uint64(time.Now().UnixMilli())
 	terms := market.Terms{
-		Network: network, CPU: a.Request.CPU, Memory: a.Request.Memory, Disk: a.Request.Disk, Egress: "none", Executor: "wasm", Unit: "ms",
+		Network: network, CPU: a.Request.CPU, Memory: a.Request.Memory, Disk: a.Request.Disk, Executor: "wasm", Unit: "ms",
 		PrepayTicks: 1, KeepUntil: now + 3600_000, MaxOutput: 1 << 20, MaxLog: 1 << 20, PricePerHour: f.perHour(),
 	}
 	if f.script.device != nil && a.Request.GPU != nil {

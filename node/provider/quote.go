@@ -117,7 +117,7 @@ func (p *Provider) sign(a leases.Asked, nonce market.Hash, devices []market.Devi
 	expires := now + uint64(QuoteValidity.Milliseconds())
 	startBy := expires + uint64(PrepareTime.Milliseconds())
 	terms := market.Terms{
-		Network: p.Network, Devices: devices, CPU: a.Request.CPU, Memory: a.Request.Memory, Disk: a.Request.Disk, Egress: "none",
+		Network: p.Network, Devices: devices, CPU: a.Request.CPU, Memory: a.Request.Memory, Disk: a.Request.Disk, Egress: a.Request.Egress,
 		Executor: p.Executor.Kind(), Unit: "ms", PrepayTicks: p.Prepay, CreditTicks: credit,
 		KeepUntil: startBy + a.Request.MaxMillis + uint64(KeepOutputs.Milliseconds()),
 		MaxOutput: min(a.Request.Disk, MaxOutputBytes), MaxLog: MaxLogBytes, PricePerHour: p.hourly(),

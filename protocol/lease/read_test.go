@@ -44,7 +44,7 @@ func newPair(t testing.TB) *pair {
 	p.parties = Parties{Chain: market.NoChain("test"), Provider: p.provider.Address(), Client: p.client.Address()}
 	p.config = NewConfig(p.parties, market.Address{}, market.Hash{1})
 	p.request = market.Request{Network: "test", Executor: "wasm", CPU: 1, Memory: 1 << 20, Disk: 1 << 20, MaxMillis: 60_000}
-	p.terms = market.Terms{Network: "test", CPU: 1, Memory: 1 << 20, Disk: 1 << 20, Egress: "none", Executor: "wasm", Unit: "ms", PrepayTicks: 1}
+	p.terms = market.Terms{Network: "test", CPU: 1, Memory: 1 << 20, Disk: 1 << 20, Executor: "wasm", Unit: "ms", PrepayTicks: 1}
 	p.job = market.Job{WASM: cid.MustParse("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")}
 	p.rebuild()
 	return p

@@ -26,6 +26,8 @@ type Request struct {
 	InputBytes     int64    `json:"inputBytes,omitempty"`
 	PriceLimit     *Amount  `json:"priceLimit,omitempty"` // per hour; absent: none
 	Region         string   `json:"region,omitempty"`
+	Egress         []string `json:"egress,omitempty"`   // host:port that the job may connect to; absent: none
+	Platform       string   `json:"platform,omitempty"` // that an image was made for, "linux/amd64"; absent: not known
 }
 
 // What a device's figures rest on.
@@ -51,7 +53,7 @@ type Terms struct {
 	CPU          int      `json:"cpu"`
 	Memory       int64    `json:"memory"`
 	Disk         int64    `json:"disk"`
-	Egress       string   `json:"egress"` // "none"
+	Egress       []string `json:"egress,omitempty"` // host:port that the job may connect to; absent: none
 	Executor     string   `json:"executor"`
 	Unit         string   `json:"unit"` // "ms" of running, or a meter's name
 	PrepayTicks  uint32   `json:"prepayTicks"`
@@ -62,15 +64,56 @@ type Terms struct {
 	PricePerHour Amount   `json:"pricePerHour"`
 }
 
-// Job is what to run.
+// Kinds of job, which are the names of the executors that run them.
+const (
+	KindWASM   = "wasm"
+	KindDocker = "docker"
+)
+
+// Job is what to run: a WASM module or a container image.
 type Job struct {
 	Name     string            `json:"name,omitempty"`
-	WASM     cid.Cid           `json:"wasm"`
+	WASM     cid.Cid           `json:"wasm,omitzero"` // one of WASM and Image
+	Image    *Image            `json:"image,omitempty"`
 	Args     []string          `json:"args,omitempty"`
 	Env      map[string]string `json:"env,omitempty"`
 	Inputs   []Input           `json:"inputs,omitempty"`
 	Outputs  string            `json:"outputs,omitempty"` // absolute guest folder
 	RealTime bool              `json:"realTime,omitempty"`
+}
+
+// Image is a container image, by one of Ref and Archive.
+type Image struct {
+	Ref     string  `json:"ref,omitempty"`    // name@sha256:DIGEST, with a tag perhaps
+	Archive cid.Cid `json:"archive,omitzero"` // a file as "docker save" writes it
+}
+
+// Kind is the executor that the job needs.
+func (j Job) Kind() string {
+	if j.Image != nil {
+		return KindDocker
+	}
+	return KindWASM
+}
+
+// Program is the DAG of what is run, undefined where that isn't sent: an
+// image that its provider pulls.
+func (j Job) Program() cid.Cid {
+	if j.Image != nil {
+		return j.Image.Archive
+	}
+	return j.WASM
+}
+
+// Roots are the DAGs that the client sends, what is run first.
+func (j Job) Roots() (roots []cid.Cid) {
+	if p := j.Program(); p.Defined() {
+		roots = append(roots, p)
+	}
+	for _, in := range j.Inputs {
+		roots = append(roots, in.CID)
+	}
+	return roots
 }
 
 // Input is a file or folder that the job finds at an absolute guest path.
@@ -89,6 +132,18 @@ type Body struct {
 	CPUMillis  int64    `json:"cpuMillis,omitempty"`
 	PeakMemory int64    `json:"peakMemory,omitempty"`
 	Simulated  bool     `json:"simulated,omitempty"` // the lease's GPUs were simulated
+	// Devices is how the leased devices were used when the receipt was made.
+	Devices []DeviceUse `json:"devices,omitempty"`
+}
+
+// DeviceUse is what a device's driver reports at one moment.
+type DeviceUse struct {
+	ID          string `json:"id"`          // the driver's own name of it
+	Model       string `json:"model"`       // as in the terms
+	Utilisation int    `json:"utilisation"` // percent
+	Memory      int64  `json:"memory"`      // bytes in use
+	Celsius     int    `json:"celsius"`
+	Watts       int    `json:"watts"`
 }
 
 // Encode is the request's block.
@@ -127,7 +182,10 @@ func DecodeJob(block []byte) (j Job, err error) {
 	return j, j.Validate()
 }
 
-// DecodeBody reads a receipt body's block.
+// DecodeBody reads a receipt body's block and validates it.
 func DecodeBody(block []byte) (b Body, err error) {
-	return b, decodeJSON(block, &b)
+	if err = decodeJSON(block, &b); err != nil {
+		return Body{}, err
+	}
+	return b, b.Validate()
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -18,6 +19,9 @@ const (
 	MaxInputs      = 64
 	MaxCPU         = 4096
 	MaxGPUs        = 1024
+	MaxDeviceUses  = 64
+	MaxRefBytes    = 512
+	MaxEgress      = 16
 	MaxLeaseMillis = 30 * 24 * 3600 * 1000 // longest running time of a lease
 	MinTickMillis  = 1000
 	MaxTickMillis  = 3600 * 1000
@@ -55,8 +59,10 @@ func (r Request) Validate() error {
 		return invalid("request: gpu %.64q, count %d", r.GPU.Name, r.GPU.Count)
 	case len(r.Region) > 8:
 		return invalid("request: region %.16q", r.Region)
+	case r.Platform != "" && !platformShape.MatchString(r.Platform):
+		return invalid("request: platform %.40q is not like linux/amd64", r.Platform)
 	}
-	return nil
+	return CheckEgress(r.Egress)
 }
 
 // Validate checks the terms' figures.
@@ -80,6 +86,19 @@ func (t Terms) Validate() error {
 			return invalid("terms: device %.64q", d.Model)
 		}
 	}
+	return CheckEgress(t.Egress)
+}
+
+// Validate checks what a receipt says of devices.
+func (b Body) Validate() error {
+	if len(b.Devices) > MaxDeviceUses {
+		return invalid("body: use of %d devices, %d are allowed", len(b.Devices), MaxDeviceUses)
+	}
+	for _, d := range b.Devices {
+		if d.ID == "" || len(d.ID) > 128 || len(d.Model) > 128 || d.Utilisation < 0 || d.Utilisation > 100 || d.Memory < 0 || d.Watts < 0 {
+			return invalid("body: use of device %.64q", d.ID)
+		}
+	}
 	return nil
 }
 
@@ -88,8 +107,8 @@ func (j Job) Validate() error {
 	switch {
 	case len(j.Name) > MaxNameBytes || !utf8.ValidString(j.Name):
 		return invalid("job: a name has at most %d bytes of UTF-8", MaxNameBytes)
-	case !j.WASM.Defined():
-		return invalid("job: no module")
+	case j.WASM.Defined() == (j.Image != nil):
+		return invalid("job: it has either a WASM module or an image")
 	case len(j.Args) > MaxArgs || len(j.Env) > MaxEnv || len(j.Inputs) > MaxInputs:
 		return invalid("job: more than %d arguments, %d environment variables or %d inputs", MaxArgs, MaxEnv, MaxInputs)
 	}
@@ -103,7 +122,28 @@ func (j Job) Validate() error {
 			return invalid("job: environment variable %.40q", k)
 		}
 	}
+	if j.Image != nil {
+		if err := j.Image.Validate(); err != nil {
+			return err
+		}
+	}
 	return j.validatePaths()
+}
+
+var (
+	platformShape = regexp.MustCompile(`^[a-z0-9]{1,16}/[a-z0-9]{1,16}(/[a-z0-9]{1,16})?$`)
+	refShape      = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?(?::[0-9]{1,5})?(?:/[a-z0-9][a-z0-9._-]*)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?@sha256:[0-9a-f]{64}$`)
+)
+
+// Validate checks that an image is named in one way, and for good.
+func (i Image) Validate() error {
+	switch {
+	case (i.Ref == "") == !i.Archive.Defined():
+		return invalid("image: it has either a reference or an archive")
+	case i.Ref != "" && (len(i.Ref) > MaxRefBytes || !refShape.MatchString(i.Ref)):
+		return invalid("image: %.100q is not NAME@sha256: and 64 hexadecimal digits", i.Ref)
+	}
+	return nil
 }
 
 func (j Job) validatePaths() error {

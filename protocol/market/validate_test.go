@@ -17,7 +17,7 @@ func goodRequest() market.Request {
 }
 
 func goodTerms() market.Terms {
-	return market.Terms{Network: "souk", CPU: 1, Memory: 1, Disk: 1, Egress: "none", Executor: "wasm", Unit: "ms"}
+	return market.Terms{Network: "souk", CPU: 1, Memory: 1, Disk: 1, Executor: "wasm", Unit: "ms"}
 }
 
 func goodJob() market.Job { return market.Job{WASM: markettest.Module()} }
@@ -60,6 +60,8 @@ func TestRequestsAreValidated(t *testing.T) {
 		"too many gpus":   gpu(market.GPUNeed{Name: "any", Count: market.MaxGPUs + 1}),
 		"negative vram":   gpu(market.GPUNeed{Name: "any", Count: 1, VRAM: -1}),
 		"long region":     func(r *market.Request) { r.Region = long },
+		"egress":          func(r *market.Request) { r.Egress = []string{"127.0.0.1:80"} },
+		"platform":        func(r *market.Request) { r.Platform = "linux" },
 	})
 }
 
@@ -83,6 +85,7 @@ func TestTermsAreValidated(t *testing.T) {
 		"too many devices": device(market.Device{Evidence: market.Measured, Count: market.MaxGPUs + 1}),
 		"negative vram":    device(market.Device{Evidence: market.Claimed, Count: 1, VRAM: -1}),
 		"no evidence":      device(market.Device{Count: 1}),
+		"egress":           func(r *market.Terms) { r.Egress = []string{"none"} },
 	})
 	good := goodTerms()
 	good.Devices = []market.Device{{Model: "RTX 4090", Count: 1, Evidence: market.Simulated}}
@@ -100,7 +103,9 @@ func TestJobsAreValidated(t *testing.T) {
 	changes := map[string]func(*market.Job){
 		"long name":          func(j *market.Job) { j.Name = strings.Repeat("a", market.MaxNameBytes+1) },
 		"name not UTF-8":     func(j *market.Job) { j.Name = "\xff" },
-		"no module":          func(j *market.Job) { j.WASM = cid.Undef },
+		"no program":         func(j *market.Job) { j.WASM = cid.Undef },
+		"two programs":       func(j *market.Job) { j.Image = &market.Image{Archive: markettest.Module()} },
+		"an empty image":     func(j *market.Job) { j.WASM, j.Image = cid.Undef, &market.Image{} },
 		"too many arguments": func(j *market.Job) { j.Args = make([]string, market.MaxArgs+1) },
 		"NUL in an argument": func(j *market.Job) { j.Args = []string{"a\x00b"} },
 		"argument not UTF-8": func(j *market.Job) { j.Args = []string{"\xff"} },
@@ -153,4 +158,61 @@ func TestNetworkNames(t *testing.T) {
 	for s, want := range map[string]bool{"souk": true, "a-1": true, "": false, "Souk": false, "so uk": false, "souk\n": false, "sóuk": false, strings.Repeat("a", 32): true, strings.Repeat("a", 33): false} {
 		require.Equal(t, want, market.ValidNetwork(s), "%q", s)
 	}
+}
+
+func TestImagesAreValidated(t *testing.T) {
+	digest := "@sha256:" + strings.Repeat("0a", 32)
+	for _, ref := range []string{"alpine" + digest, "alpine:3.20" + digest, "ghcr.io/a/b_c.d-e" + digest, "127.0.0.1:5000/x:v1" + digest, "localhost:5000/a/b" + digest} {
+		j := market.Job{Image: &market.Image{Ref: ref}}
+		require.NoError(t, j.Validate(), ref)
+		require.Equal(t, market.KindDocker, j.Kind())
+		require.Empty(t, j.Roots())
+	}
+	for _, ref := range []string{
+		"alpine", "alpine:3", digest, "@" + digest, "alpine@sha256:00", "alpine@sha512:" + strings.Repeat("0", 64), "alpine" + strings.ToUpper(digest),
+		"--privileged" + digest, "/alpine" + digest, "a//b" + digest, "a b" + digest, "a\n" + digest, "https://x/y" + digest, strings.Repeat("a", 500) + digest,
+		"alpine" + digest + "\n",
+	} {
+		require.ErrorIs(t, market.Image{Ref: ref}.Validate(), market.ErrInvalid, ref)
+	}
+	both := market.Image{Ref: "alpine" + digest, Archive: markettest.Module()}
+	require.ErrorIs(t, both.Validate(), market.ErrInvalid)
+}
+
+func TestImageJobsReadBackAsTheyWere(t *testing.T) {
+	archive := market.Job{Image: &market.Image{Archive: markettest.Module()}, Inputs: []market.Input{{At: "/in", CID: markettest.Module()}}}
+	require.Len(t, archive.Roots(), 2)
+	for block, j := range map[string]market.Job{
+		`{"image":{"ref":"a@sha256:` + strings.Repeat("0", 64) + `"}}`:                                                                                  {Image: &market.Image{Ref: "a@sha256:" + strings.Repeat("0", 64)}},
+		`{"image":{"archive":{"/":"` + markettest.Module().String() + `"}},"inputs":[{"at":"/in","cid":{"/":"` + markettest.Module().String() + `"}}]}`: archive,
+		`{"wasm":{"/":"` + markettest.Module().String() + `"}}`:                                                                                         goodJob(),
+	} {
+		made, err := j.Encode()
+		require.NoError(t, err)
+		require.Equal(t, block, string(made))
+		again, err := market.DecodeJob(made)
+		require.NoError(t, err)
+		require.Equal(t, j, again)
+	}
+	_, err := market.DecodeJob([]byte(`{"image":{"archive":null,"ref":"a@sha256:` + strings.Repeat("0", 64) + `"}}`))
+	require.ErrorIs(t, err, market.ErrEncoding)
+}
+
+func TestUseOfDevicesIsValidated(t *testing.T) {
+	good := func() market.Body {
+		return market.Body{Devices: []market.DeviceUse{{ID: "GPU-1", Model: "RTX 4090", Utilisation: 97, Memory: 1 << 30, Celsius: 71, Watts: 410}}}
+	}
+	refused(t, good, map[string]func(*market.Body){
+		"nameless":   func(b *market.Body) { b.Devices[0].ID = "" },
+		"over 100 %": func(b *market.Body) { b.Devices[0].Utilisation = 101 },
+		"memory":     func(b *market.Body) { b.Devices[0].Memory = -1 },
+		"watts":      func(b *market.Body) { b.Devices[0].Watts = -1 },
+		"long":       func(b *market.Body) { b.Devices[0].Model = strings.Repeat("a", 129) },
+		"too many":   func(b *market.Body) { b.Devices = make([]market.DeviceUse, market.MaxDeviceUses+1) },
+	})
+	block, err := good().Encode()
+	require.NoError(t, err)
+	again, err := market.DecodeBody(block)
+	require.NoError(t, err)
+	require.Equal(t, good(), again)
 }

@@ -75,7 +75,7 @@ func Bundle(p Plan) market.Bundle {
 	b := market.Bundle{Network: p.Network, Chain: p.Chain}
 	b.Request = Must(market.Request{Network: p.Network, Executor: "wasm", CPU: 1, Memory: 1 << 28, Disk: 1 << 26, MaxMillis: 600_000}.Encode())
 	b.Terms = Must(market.Terms{
-		Network: p.Network, CPU: 1, Memory: 1 << 28, Disk: 1 << 26, Egress: "none", Executor: "wasm", Unit: "ms",
+		Network: p.Network, CPU: 1, Memory: 1 << 28, Disk: 1 << 26, Executor: "wasm", Unit: "ms",
 		PrepayTicks: 1, KeepUntil: 1_800_000_000_000, MaxOutput: 1 << 20, MaxLog: 1 << 20, PricePerHour: market.NewAmount(360_000),
 	}.Encode())
 	b.Job = Must(market.Job{Name: p.Job, WASM: Module(), Args: []string{"--epochs", "5"}, Outputs: "/out"}.Encode())

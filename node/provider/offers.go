@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"souk/node/capacity"
 	"souk/node/device"
 	"souk/protocol/market"
 	"souk/protocol/offer"
@@ -57,7 +58,7 @@ func (p *Provider) own() ([]byte, error) {
 
 // Offer is what the provider has free now, and its price.
 func (p *Provider) Offer() offer.Offer {
-	free := p.Capacity.Free()
+	free := p.unleased()
 	o := offer.Offer{
 		Network: p.Network, Peer: p.Host.ID(), ExpiresAt: p.Now().Add(offer.Validity), Addrs: maxAddrs(p.Addrs()),
 		CPU: free.CPU, Memory: free.Memory, Disk: free.Disk, CPUTotal: p.Total.CPU, MemoryTotal: p.Total.Memory, DiskTotal: p.Total.Disk,
@@ -76,10 +77,38 @@ func (p *Provider) Offer() offer.Offer {
 	return o
 }
 
+// unleased is what no lease has. An open quote's hold counts as free: it lasts
+// seconds, and an offer that left it out would turn away the very client that
+// the quote was for.
+func (p *Provider) unleased() capacity.Total {
+	free := p.Capacity.Free()
+	held := map[string]bool{}
+	for _, h := range p.quotes.held() {
+		free.CPU, free.Memory, free.Disk = free.CPU+h.CPU, free.Memory+h.Memory, free.Disk+h.Disk
+		for _, id := range h.DeviceIDs {
+			held[id] = true
+		}
+	}
+	if len(held) == 0 {
+		return free
+	}
+	for _, d := range free.Devices {
+		held[d.ID] = true
+	}
+	free.Devices = nil
+	for _, d := range p.Total.Devices {
+		if held[d.ID] {
+			free.Devices = append(free.Devices, d)
+		}
+	}
+	free.CPU, free.Memory, free.Disk = min(free.CPU, p.Total.CPU), min(free.Memory, p.Total.Memory), min(free.Disk, p.Total.Disk)
+	return free
+}
+
 // Standing is what the provider can be looked up under: the VRAM of its
 // largest free device (0 without one) and the slugs of all its devices.
 func (p *Provider) Standing() (vram int64, slugs []string) {
-	for _, d := range p.Capacity.Free().Devices {
+	for _, d := range p.unleased().Devices {
 		vram = max(vram, d.VRAM)
 	}
 	for _, d := range p.Total.Devices {

@@ -84,6 +84,33 @@ func (o *openQuotes) void(hash market.Hash) {
 	o.byHash[hash] = q
 }
 
+// yield gives back what a peer's open quotes hold, and tells whether that was
+// anything. The quotes stay open, as a stranger's do: the first accept wins.
+func (o *openQuotes) yield(p peer.ID) (any bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for h := range o.perPeer[p] {
+		q := o.byHash[h]
+		any = any || q.hold != nil
+		release(q.hold)
+		q.hold = nil
+		o.byHash[h] = q
+	}
+	return any
+}
+
+// held is what open quotes hold, which the next accept may still get.
+func (o *openQuotes) held() (all []capacity.Holding) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, q := range o.byHash {
+		if q.hold != nil {
+			all = append(all, q.hold.Holding())
+		}
+	}
+	return all
+}
+
 // take ends a quote's being open and hands over what it held.
 func (o *openQuotes) take(hash market.Hash) *capacity.Reservation {
 	o.mu.Lock()

@@ -43,7 +43,7 @@ func (p *Provider) quote(ctx context.Context, client peer.ID, a leases.Asked) (l
 	}
 	nonce := market.Hash{}
 	_, _ = rand.Read(nonce[:]) // never fails
-	held, devices, err := p.reserve(a.Request, nonce, known)
+	held, devices, err := p.reserve(client, a.Request, nonce, known)
 	if err != nil {
 		return leases.Quoted{}, err
 	}
@@ -65,11 +65,16 @@ func (p *Provider) quote(ctx context.Context, client peer.ID, a leases.Asked) (l
 }
 
 // reserve finds room for a request. Only for a peer that has paid before it
-// is held; for a stranger the first accept wins.
-func (p *Provider) reserve(r market.Request, nonce market.Hash, known ledger.Peer) (*capacity.Reservation, []market.Device, error) {
+// is held; for a stranger the first accept wins. What the same peer's open
+// quotes hold gives way: it may want this one in their place, such as after
+// another provider failed it.
+func (p *Provider) reserve(client peer.ID, r market.Request, nonce market.Hash, known ledger.Peer) (*capacity.Reservation, []market.Device, error) {
 	p.room.Lock()
 	defer p.room.Unlock()
 	held, err := p.Capacity.Reserve(nonce.Hex(), needOf(r), p.Now().Add(QuoteValidity))
+	if err != nil && p.quotes.yield(client) {
+		held, err = p.Capacity.Reserve(nonce.Hex(), needOf(r), p.Now().Add(QuoteValidity))
+	}
 	if err != nil {
 		return nil, nil, p.shortage(r, err)
 	}

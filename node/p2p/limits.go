@@ -46,6 +46,7 @@ func serviceLimits() []serviceLimit {
 		{wire.RunProtocol, 1024, PeerStreams, 64 << 20, 32 << 20},
 		{wire.BlobProtocol, 256, 16, 96 << 20, 24 << 20},
 		{wire.StatusProtocol, 512, 16, 16 << 20, 2 << 20},
+		{wire.ChallengeProtocol, 64, 4, 32 << 20, 8 << 20},
 	}
 }
 

@@ -446,7 +446,11 @@ type Device struct {
 	Count uint32                 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
 	Free  uint32                 `protobuf:"varint,5,opt,name=free,proto3" json:"free,omitempty"`
 	// "measured", "claimed" or "simulated".
-	Evidence      string `protobuf:"bytes,6,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	Evidence string `protobuf:"bytes,6,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	// What challenges of these devices showed, the newest first; "measured"
+	// needs one. Provider and slug are left out of these, and by where the
+	// provider measured itself.
+	Measured      []*Measurement `protobuf:"bytes,7,rep,name=measured,proto3" json:"measured,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -523,6 +527,127 @@ func (x *Device) GetEvidence() string {
 	return ""
 }
 
+func (x *Device) GetMeasured() []*Measurement {
+	if x != nil {
+		return x.Measured
+	}
+	return nil
+}
+
+// Measurement is the signed statement of whoever challenged a provider's
+// devices, all of them at once.
+type Measurement struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Provider []byte                 `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	Slug     string                 `protobuf:"bytes,2,opt,name=slug,proto3" json:"slug,omitempty"`
+	Count    uint32                 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	// Millions of multiplications with addition modulo 2^31-1 per second.
+	Mops uint64 `protobuf:"varint,4,opt,name=mops,proto3" json:"mops,omitempty"`
+	// Megabytes (10^6 bytes) read per second.
+	Mbps uint64 `protobuf:"varint,5,opt,name=mbps,proto3" json:"mbps,omitempty"`
+	// Bytes of memory that were filled and read, of all devices together.
+	Touched uint64 `protobuf:"varint,6,opt,name=touched,proto3" json:"touched,omitempty"`
+	At      uint64 `protobuf:"varint,7,opt,name=at,proto3" json:"at,omitempty"`
+	By      []byte `protobuf:"bytes,8,opt,name=by,proto3" json:"by,omitempty"`
+	// By the key of by, as docs/challenge.md says.
+	Signature     []byte `protobuf:"bytes,9,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Measurement) Reset() {
+	*x = Measurement{}
+	mi := &file_souk_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Measurement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Measurement) ProtoMessage() {}
+
+func (x *Measurement) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Measurement.ProtoReflect.Descriptor instead.
+func (*Measurement) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Measurement) GetProvider() []byte {
+	if x != nil {
+		return x.Provider
+	}
+	return nil
+}
+
+func (x *Measurement) GetSlug() string {
+	if x != nil {
+		return x.Slug
+	}
+	return ""
+}
+
+func (x *Measurement) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Measurement) GetMops() uint64 {
+	if x != nil {
+		return x.Mops
+	}
+	return 0
+}
+
+func (x *Measurement) GetMbps() uint64 {
+	if x != nil {
+		return x.Mbps
+	}
+	return 0
+}
+
+func (x *Measurement) GetTouched() uint64 {
+	if x != nil {
+		return x.Touched
+	}
+	return 0
+}
+
+func (x *Measurement) GetAt() uint64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Measurement) GetBy() []byte {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *Measurement) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 type LeaseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Request:
@@ -536,7 +661,7 @@ type LeaseRequest struct {
 
 func (x *LeaseRequest) Reset() {
 	*x = LeaseRequest{}
-	mi := &file_souk_proto_msgTypes[5]
+	mi := &file_souk_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +673,7 @@ func (x *LeaseRequest) String() string {
 func (*LeaseRequest) ProtoMessage() {}
 
 func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[5]
+	mi := &file_souk_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +686,7 @@ func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRequest.ProtoReflect.Descriptor instead.
 func (*LeaseRequest) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{5}
+	return file_souk_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *LeaseRequest) GetRequest() isLeaseRequest_Request {
@@ -619,7 +744,7 @@ type LeaseAnswer struct {
 
 func (x *LeaseAnswer) Reset() {
 	*x = LeaseAnswer{}
-	mi := &file_souk_proto_msgTypes[6]
+	mi := &file_souk_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -631,7 +756,7 @@ func (x *LeaseAnswer) String() string {
 func (*LeaseAnswer) ProtoMessage() {}
 
 func (x *LeaseAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[6]
+	mi := &file_souk_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -644,7 +769,7 @@ func (x *LeaseAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseAnswer.ProtoReflect.Descriptor instead.
 func (*LeaseAnswer) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{6}
+	return file_souk_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LeaseAnswer) GetAnswer() isLeaseAnswer_Answer {
@@ -718,7 +843,7 @@ type QuoteRequest struct {
 
 func (x *QuoteRequest) Reset() {
 	*x = QuoteRequest{}
-	mi := &file_souk_proto_msgTypes[7]
+	mi := &file_souk_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -730,7 +855,7 @@ func (x *QuoteRequest) String() string {
 func (*QuoteRequest) ProtoMessage() {}
 
 func (x *QuoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[7]
+	mi := &file_souk_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -743,7 +868,7 @@ func (x *QuoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteRequest.ProtoReflect.Descriptor instead.
 func (*QuoteRequest) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{7}
+	return file_souk_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *QuoteRequest) GetRequest() []byte {
@@ -808,7 +933,7 @@ type Quote struct {
 
 func (x *Quote) Reset() {
 	*x = Quote{}
-	mi := &file_souk_proto_msgTypes[8]
+	mi := &file_souk_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -820,7 +945,7 @@ func (x *Quote) String() string {
 func (*Quote) ProtoMessage() {}
 
 func (x *Quote) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[8]
+	mi := &file_souk_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -833,7 +958,7 @@ func (x *Quote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quote.ProtoReflect.Descriptor instead.
 func (*Quote) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{8}
+	return file_souk_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Quote) GetQuote() []byte {
@@ -888,7 +1013,7 @@ type Accept struct {
 
 func (x *Accept) Reset() {
 	*x = Accept{}
-	mi := &file_souk_proto_msgTypes[9]
+	mi := &file_souk_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1025,7 @@ func (x *Accept) String() string {
 func (*Accept) ProtoMessage() {}
 
 func (x *Accept) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[9]
+	mi := &file_souk_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1038,7 @@ func (x *Accept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Accept.ProtoReflect.Descriptor instead.
 func (*Accept) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{9}
+	return file_souk_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Accept) GetQuote() []byte {
@@ -981,7 +1106,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_souk_proto_msgTypes[10]
+	mi := &file_souk_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1118,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[10]
+	mi := &file_souk_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1131,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{10}
+	return file_souk_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Lease) GetProviderSignature() []byte {
@@ -1026,7 +1151,7 @@ type Voucher struct {
 
 func (x *Voucher) Reset() {
 	*x = Voucher{}
-	mi := &file_souk_proto_msgTypes[11]
+	mi := &file_souk_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1163,7 @@ func (x *Voucher) String() string {
 func (*Voucher) ProtoMessage() {}
 
 func (x *Voucher) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[11]
+	mi := &file_souk_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1176,7 @@ func (x *Voucher) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Voucher.ProtoReflect.Descriptor instead.
 func (*Voucher) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{11}
+	return file_souk_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Voucher) GetVoucher() []byte {
@@ -1081,7 +1206,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_souk_proto_msgTypes[12]
+	mi := &file_souk_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1218,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[12]
+	mi := &file_souk_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1231,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{12}
+	return file_souk_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Receipt) GetReceipt() []byte {
@@ -1151,7 +1276,7 @@ type RunRequest struct {
 
 func (x *RunRequest) Reset() {
 	*x = RunRequest{}
-	mi := &file_souk_proto_msgTypes[13]
+	mi := &file_souk_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1163,7 +1288,7 @@ func (x *RunRequest) String() string {
 func (*RunRequest) ProtoMessage() {}
 
 func (x *RunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[13]
+	mi := &file_souk_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1176,7 +1301,7 @@ func (x *RunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRequest.ProtoReflect.Descriptor instead.
 func (*RunRequest) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{13}
+	return file_souk_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RunRequest) GetRequest() isRunRequest_Request {
@@ -1252,7 +1377,7 @@ type RunEvent struct {
 
 func (x *RunEvent) Reset() {
 	*x = RunEvent{}
-	mi := &file_souk_proto_msgTypes[14]
+	mi := &file_souk_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1264,7 +1389,7 @@ func (x *RunEvent) String() string {
 func (*RunEvent) ProtoMessage() {}
 
 func (x *RunEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[14]
+	mi := &file_souk_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1277,7 +1402,7 @@ func (x *RunEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunEvent.ProtoReflect.Descriptor instead.
 func (*RunEvent) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{14}
+	return file_souk_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RunEvent) GetEvent() isRunEvent_Event {
@@ -1394,7 +1519,7 @@ type Attach struct {
 
 func (x *Attach) Reset() {
 	*x = Attach{}
-	mi := &file_souk_proto_msgTypes[15]
+	mi := &file_souk_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1531,7 @@ func (x *Attach) String() string {
 func (*Attach) ProtoMessage() {}
 
 func (x *Attach) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[15]
+	mi := &file_souk_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1544,7 @@ func (x *Attach) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attach.ProtoReflect.Descriptor instead.
 func (*Attach) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{15}
+	return file_souk_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Attach) GetLease() []byte {
@@ -1454,7 +1579,7 @@ type Countersign struct {
 
 func (x *Countersign) Reset() {
 	*x = Countersign{}
-	mi := &file_souk_proto_msgTypes[16]
+	mi := &file_souk_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +1591,7 @@ func (x *Countersign) String() string {
 func (*Countersign) ProtoMessage() {}
 
 func (x *Countersign) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[16]
+	mi := &file_souk_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +1604,7 @@ func (x *Countersign) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Countersign.ProtoReflect.Descriptor instead.
 func (*Countersign) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{16}
+	return file_souk_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Countersign) GetSeq() uint32 {
@@ -1511,7 +1636,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_souk_proto_msgTypes[17]
+	mi := &file_souk_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1523,7 +1648,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[17]
+	mi := &file_souk_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1536,7 +1661,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{17}
+	return file_souk_proto_rawDescGZIP(), []int{18}
 }
 
 // State tells the client where the execution is; for people, not for money.
@@ -1550,7 +1675,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_souk_proto_msgTypes[18]
+	mi := &file_souk_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1562,7 +1687,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[18]
+	mi := &file_souk_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1575,7 +1700,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{18}
+	return file_souk_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *State) GetState() string {
@@ -1602,7 +1727,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_souk_proto_msgTypes[19]
+	mi := &file_souk_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1614,7 +1739,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[19]
+	mi := &file_souk_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1627,7 +1752,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{19}
+	return file_souk_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Log) GetOffset() uint64 {
@@ -1653,7 +1778,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_souk_proto_msgTypes[20]
+	mi := &file_souk_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1665,7 +1790,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[20]
+	mi := &file_souk_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1678,7 +1803,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{20}
+	return file_souk_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Tick) GetReceipt() *Receipt {
@@ -1699,7 +1824,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_souk_proto_msgTypes[21]
+	mi := &file_souk_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1711,7 +1836,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[21]
+	mi := &file_souk_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1724,7 +1849,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{21}
+	return file_souk_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Done) GetReceipt() *Receipt {
@@ -1751,7 +1876,7 @@ type Settled struct {
 
 func (x *Settled) Reset() {
 	*x = Settled{}
-	mi := &file_souk_proto_msgTypes[22]
+	mi := &file_souk_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +1888,7 @@ func (x *Settled) String() string {
 func (*Settled) ProtoMessage() {}
 
 func (x *Settled) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[22]
+	mi := &file_souk_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +1901,7 @@ func (x *Settled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settled.ProtoReflect.Descriptor instead.
 func (*Settled) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{22}
+	return file_souk_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Settled) GetSeq() uint32 {
@@ -1801,7 +1926,7 @@ type BlobRequest struct {
 
 func (x *BlobRequest) Reset() {
 	*x = BlobRequest{}
-	mi := &file_souk_proto_msgTypes[23]
+	mi := &file_souk_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1813,7 +1938,7 @@ func (x *BlobRequest) String() string {
 func (*BlobRequest) ProtoMessage() {}
 
 func (x *BlobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[23]
+	mi := &file_souk_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1826,7 +1951,7 @@ func (x *BlobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobRequest.ProtoReflect.Descriptor instead.
 func (*BlobRequest) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{23}
+	return file_souk_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *BlobRequest) GetRequest() isBlobRequest_Request {
@@ -1915,7 +2040,7 @@ type BlobAnswer struct {
 
 func (x *BlobAnswer) Reset() {
 	*x = BlobAnswer{}
-	mi := &file_souk_proto_msgTypes[24]
+	mi := &file_souk_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2052,7 @@ func (x *BlobAnswer) String() string {
 func (*BlobAnswer) ProtoMessage() {}
 
 func (x *BlobAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[24]
+	mi := &file_souk_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2065,7 @@ func (x *BlobAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobAnswer.ProtoReflect.Descriptor instead.
 func (*BlobAnswer) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{24}
+	return file_souk_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BlobAnswer) GetAnswer() isBlobAnswer_Answer {
@@ -2026,7 +2151,7 @@ type BlobGet struct {
 
 func (x *BlobGet) Reset() {
 	*x = BlobGet{}
-	mi := &file_souk_proto_msgTypes[25]
+	mi := &file_souk_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2038,7 +2163,7 @@ func (x *BlobGet) String() string {
 func (*BlobGet) ProtoMessage() {}
 
 func (x *BlobGet) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[25]
+	mi := &file_souk_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2051,7 +2176,7 @@ func (x *BlobGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobGet.ProtoReflect.Descriptor instead.
 func (*BlobGet) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{25}
+	return file_souk_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *BlobGet) GetLease() []byte {
@@ -2086,7 +2211,7 @@ type BlobPut struct {
 
 func (x *BlobPut) Reset() {
 	*x = BlobPut{}
-	mi := &file_souk_proto_msgTypes[26]
+	mi := &file_souk_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2098,7 +2223,7 @@ func (x *BlobPut) String() string {
 func (*BlobPut) ProtoMessage() {}
 
 func (x *BlobPut) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[26]
+	mi := &file_souk_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2111,7 +2236,7 @@ func (x *BlobPut) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobPut.ProtoReflect.Descriptor instead.
 func (*BlobPut) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{26}
+	return file_souk_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BlobPut) GetLease() []byte {
@@ -2139,7 +2264,7 @@ type BlobReady struct {
 
 func (x *BlobReady) Reset() {
 	*x = BlobReady{}
-	mi := &file_souk_proto_msgTypes[27]
+	mi := &file_souk_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +2276,7 @@ func (x *BlobReady) String() string {
 func (*BlobReady) ProtoMessage() {}
 
 func (x *BlobReady) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[27]
+	mi := &file_souk_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +2289,7 @@ func (x *BlobReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobReady.ProtoReflect.Descriptor instead.
 func (*BlobReady) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{27}
+	return file_souk_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *BlobReady) GetSkip() uint64 {
@@ -2190,7 +2315,7 @@ type BlobBlocks struct {
 
 func (x *BlobBlocks) Reset() {
 	*x = BlobBlocks{}
-	mi := &file_souk_proto_msgTypes[28]
+	mi := &file_souk_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2202,7 +2327,7 @@ func (x *BlobBlocks) String() string {
 func (*BlobBlocks) ProtoMessage() {}
 
 func (x *BlobBlocks) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[28]
+	mi := &file_souk_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2215,7 +2340,7 @@ func (x *BlobBlocks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobBlocks.ProtoReflect.Descriptor instead.
 func (*BlobBlocks) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{28}
+	return file_souk_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *BlobBlocks) GetData() [][]byte {
@@ -2234,7 +2359,7 @@ type BlobEnd struct {
 
 func (x *BlobEnd) Reset() {
 	*x = BlobEnd{}
-	mi := &file_souk_proto_msgTypes[29]
+	mi := &file_souk_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2246,7 +2371,7 @@ func (x *BlobEnd) String() string {
 func (*BlobEnd) ProtoMessage() {}
 
 func (x *BlobEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[29]
+	mi := &file_souk_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2259,7 +2384,7 @@ func (x *BlobEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobEnd.ProtoReflect.Descriptor instead.
 func (*BlobEnd) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{29}
+	return file_souk_proto_rawDescGZIP(), []int{30}
 }
 
 type StatusRequest struct {
@@ -2275,7 +2400,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_souk_proto_msgTypes[30]
+	mi := &file_souk_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2287,7 +2412,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[30]
+	mi := &file_souk_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2300,7 +2425,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{30}
+	return file_souk_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StatusRequest) GetRequest() isStatusRequest_Request {
@@ -2358,7 +2483,7 @@ type StatusAnswer struct {
 
 func (x *StatusAnswer) Reset() {
 	*x = StatusAnswer{}
-	mi := &file_souk_proto_msgTypes[31]
+	mi := &file_souk_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2370,7 +2495,7 @@ func (x *StatusAnswer) String() string {
 func (*StatusAnswer) ProtoMessage() {}
 
 func (x *StatusAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[31]
+	mi := &file_souk_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2383,7 +2508,7 @@ func (x *StatusAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusAnswer.ProtoReflect.Descriptor instead.
 func (*StatusAnswer) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{31}
+	return file_souk_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *StatusAnswer) GetAnswer() isStatusAnswer_Answer {
@@ -2452,7 +2577,7 @@ type LeaseStatusRequest struct {
 
 func (x *LeaseStatusRequest) Reset() {
 	*x = LeaseStatusRequest{}
-	mi := &file_souk_proto_msgTypes[32]
+	mi := &file_souk_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2464,7 +2589,7 @@ func (x *LeaseStatusRequest) String() string {
 func (*LeaseStatusRequest) ProtoMessage() {}
 
 func (x *LeaseStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[32]
+	mi := &file_souk_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2477,7 +2602,7 @@ func (x *LeaseStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseStatusRequest.ProtoReflect.Descriptor instead.
 func (*LeaseStatusRequest) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{32}
+	return file_souk_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LeaseStatusRequest) GetQuote() []byte {
@@ -2505,7 +2630,7 @@ type LeaseStatus struct {
 
 func (x *LeaseStatus) Reset() {
 	*x = LeaseStatus{}
-	mi := &file_souk_proto_msgTypes[33]
+	mi := &file_souk_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2642,7 @@ func (x *LeaseStatus) String() string {
 func (*LeaseStatus) ProtoMessage() {}
 
 func (x *LeaseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[33]
+	mi := &file_souk_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2655,7 @@ func (x *LeaseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseStatus.ProtoReflect.Descriptor instead.
 func (*LeaseStatus) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{33}
+	return file_souk_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *LeaseStatus) GetState() string {
@@ -2564,7 +2689,7 @@ type LeaseDocuments struct {
 
 func (x *LeaseDocuments) Reset() {
 	*x = LeaseDocuments{}
-	mi := &file_souk_proto_msgTypes[34]
+	mi := &file_souk_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2576,7 +2701,7 @@ func (x *LeaseDocuments) String() string {
 func (*LeaseDocuments) ProtoMessage() {}
 
 func (x *LeaseDocuments) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[34]
+	mi := &file_souk_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2589,7 +2714,7 @@ func (x *LeaseDocuments) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseDocuments.ProtoReflect.Descriptor instead.
 func (*LeaseDocuments) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{34}
+	return file_souk_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *LeaseDocuments) GetQuote() []byte {
@@ -2659,7 +2784,7 @@ type ChannelStatusRequest struct {
 
 func (x *ChannelStatusRequest) Reset() {
 	*x = ChannelStatusRequest{}
-	mi := &file_souk_proto_msgTypes[35]
+	mi := &file_souk_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2671,7 +2796,7 @@ func (x *ChannelStatusRequest) String() string {
 func (*ChannelStatusRequest) ProtoMessage() {}
 
 func (x *ChannelStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[35]
+	mi := &file_souk_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2684,7 +2809,7 @@ func (x *ChannelStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelStatusRequest.ProtoReflect.Descriptor instead.
 func (*ChannelStatusRequest) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{35}
+	return file_souk_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ChannelStatusRequest) GetChannel() []byte {
@@ -2721,7 +2846,7 @@ type ChannelStatus struct {
 
 func (x *ChannelStatus) Reset() {
 	*x = ChannelStatus{}
-	mi := &file_souk_proto_msgTypes[36]
+	mi := &file_souk_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2733,7 +2858,7 @@ func (x *ChannelStatus) String() string {
 func (*ChannelStatus) ProtoMessage() {}
 
 func (x *ChannelStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[36]
+	mi := &file_souk_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2746,7 +2871,7 @@ func (x *ChannelStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelStatus.ProtoReflect.Descriptor instead.
 func (*ChannelStatus) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{36}
+	return file_souk_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ChannelStatus) GetBootId() []byte {
@@ -2775,6 +2900,937 @@ func (x *ChannelStatus) GetNextCursor() uint64 {
 		return x.NextCursor
 	}
 	return 0
+}
+
+type ChallengeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Request:
+	//
+	//	*ChallengeRequest_Start
+	//	*ChallengeRequest_Ping
+	//	*ChallengeRequest_Product
+	//	*ChallengeRequest_Fill
+	//	*ChallengeRequest_Sweep
+	//	*ChallengeRequest_Chase
+	//	*ChallengeRequest_Show
+	//	*ChallengeRequest_Keep
+	Request       isChallengeRequest_Request `protobuf_oneof:"request"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengeRequest) Reset() {
+	*x = ChallengeRequest{}
+	mi := &file_souk_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengeRequest) ProtoMessage() {}
+
+func (x *ChallengeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengeRequest.ProtoReflect.Descriptor instead.
+func (*ChallengeRequest) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ChallengeRequest) GetRequest() isChallengeRequest_Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ChallengeRequest) GetStart() *ChallengeStart {
+	if x != nil {
+		if x, ok := x.Request.(*ChallengeRequest_Start); ok {
+			return x.Start
+		}
+	}
+	return nil
+}
+
+func (x *ChallengeRequest) GetPing() *ChallengePing {
+	if x != nil {
+		if x, ok := x.Request.(*ChallengeRequest_Ping); ok {
+			return x.Ping
+		}
+	}
+	return nil
+}
+
+func (x *ChallengeRequest) GetProduct() *ChallengeProduct {
+	if x != nil {
+		if x, ok := x.Request.(*ChallengeRequest_Product); ok {
+			return x.Product
+		}
+	}
+	return nil
+}
+
+func (x *ChallengeRequest) GetFill() *ChallengeFill {
+	if x != nil {
+		if x, ok := x.Request.(*ChallengeRequest_Fill); ok {
+			return x.Fill
+		}
+	}
+	return nil
+}
+
+func (x *ChallengeRequest) GetSweep() *ChallengeSweep {
+	if x != nil {
+		if x, ok := x.Request.(*ChallengeRequest_Sweep); ok {
+			return x.Sweep
+		}
+	}
+	return nil
+}
+
+func (x *ChallengeRequest) GetChase() *ChallengeChase {
+	if x != nil {
+		if x, ok := x.Request.(*ChallengeRequest_Chase); ok {
+			return x.Chase
+		}
+	}
+	return nil
+}
+
+func (x *ChallengeRequest) GetShow() *ChallengeShow {
+	if x != nil {
+		if x, ok := x.Request.(*ChallengeRequest_Show); ok {
+			return x.Show
+		}
+	}
+	return nil
+}
+
+func (x *ChallengeRequest) GetKeep() *Measurement {
+	if x != nil {
+		if x, ok := x.Request.(*ChallengeRequest_Keep); ok {
+			return x.Keep
+		}
+	}
+	return nil
+}
+
+type isChallengeRequest_Request interface {
+	isChallengeRequest_Request()
+}
+
+type ChallengeRequest_Start struct {
+	Start *ChallengeStart `protobuf:"bytes,1,opt,name=start,proto3,oneof"`
+}
+
+type ChallengeRequest_Ping struct {
+	Ping *ChallengePing `protobuf:"bytes,2,opt,name=ping,proto3,oneof"`
+}
+
+type ChallengeRequest_Product struct {
+	Product *ChallengeProduct `protobuf:"bytes,3,opt,name=product,proto3,oneof"`
+}
+
+type ChallengeRequest_Fill struct {
+	Fill *ChallengeFill `protobuf:"bytes,4,opt,name=fill,proto3,oneof"`
+}
+
+type ChallengeRequest_Sweep struct {
+	Sweep *ChallengeSweep `protobuf:"bytes,5,opt,name=sweep,proto3,oneof"`
+}
+
+type ChallengeRequest_Chase struct {
+	Chase *ChallengeChase `protobuf:"bytes,6,opt,name=chase,proto3,oneof"`
+}
+
+type ChallengeRequest_Show struct {
+	Show *ChallengeShow `protobuf:"bytes,7,opt,name=show,proto3,oneof"`
+}
+
+type ChallengeRequest_Keep struct {
+	// Alone in a conversation: a measurement for the provider to show in its offer.
+	Keep *Measurement `protobuf:"bytes,8,opt,name=keep,proto3,oneof"`
+}
+
+func (*ChallengeRequest_Start) isChallengeRequest_Request() {}
+
+func (*ChallengeRequest_Ping) isChallengeRequest_Request() {}
+
+func (*ChallengeRequest_Product) isChallengeRequest_Request() {}
+
+func (*ChallengeRequest_Fill) isChallengeRequest_Request() {}
+
+func (*ChallengeRequest_Sweep) isChallengeRequest_Request() {}
+
+func (*ChallengeRequest_Chase) isChallengeRequest_Request() {}
+
+func (*ChallengeRequest_Show) isChallengeRequest_Request() {}
+
+func (*ChallengeRequest_Keep) isChallengeRequest_Request() {}
+
+type ChallengeAnswer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Answer:
+	//
+	//	*ChallengeAnswer_Ready
+	//	*ChallengeAnswer_Pong
+	//	*ChallengeAnswer_Commit
+	//	*ChallengeAnswer_Data
+	//	*ChallengeAnswer_Kept
+	//	*ChallengeAnswer_Refusal
+	Answer        isChallengeAnswer_Answer `protobuf_oneof:"answer"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengeAnswer) Reset() {
+	*x = ChallengeAnswer{}
+	mi := &file_souk_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengeAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengeAnswer) ProtoMessage() {}
+
+func (x *ChallengeAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengeAnswer.ProtoReflect.Descriptor instead.
+func (*ChallengeAnswer) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ChallengeAnswer) GetAnswer() isChallengeAnswer_Answer {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
+func (x *ChallengeAnswer) GetReady() *ChallengeReady {
+	if x != nil {
+		if x, ok := x.Answer.(*ChallengeAnswer_Ready); ok {
+			return x.Ready
+		}
+	}
+	return nil
+}
+
+func (x *ChallengeAnswer) GetPong() *ChallengePong {
+	if x != nil {
+		if x, ok := x.Answer.(*ChallengeAnswer_Pong); ok {
+			return x.Pong
+		}
+	}
+	return nil
+}
+
+func (x *ChallengeAnswer) GetCommit() *ChallengeCommit {
+	if x != nil {
+		if x, ok := x.Answer.(*ChallengeAnswer_Commit); ok {
+			return x.Commit
+		}
+	}
+	return nil
+}
+
+func (x *ChallengeAnswer) GetData() *ChallengeData {
+	if x != nil {
+		if x, ok := x.Answer.(*ChallengeAnswer_Data); ok {
+			return x.Data
+		}
+	}
+	return nil
+}
+
+func (x *ChallengeAnswer) GetKept() *ChallengeKept {
+	if x != nil {
+		if x, ok := x.Answer.(*ChallengeAnswer_Kept); ok {
+			return x.Kept
+		}
+	}
+	return nil
+}
+
+func (x *ChallengeAnswer) GetRefusal() *Refusal {
+	if x != nil {
+		if x, ok := x.Answer.(*ChallengeAnswer_Refusal); ok {
+			return x.Refusal
+		}
+	}
+	return nil
+}
+
+type isChallengeAnswer_Answer interface {
+	isChallengeAnswer_Answer()
+}
+
+type ChallengeAnswer_Ready struct {
+	Ready *ChallengeReady `protobuf:"bytes,1,opt,name=ready,proto3,oneof"`
+}
+
+type ChallengeAnswer_Pong struct {
+	Pong *ChallengePong `protobuf:"bytes,2,opt,name=pong,proto3,oneof"`
+}
+
+type ChallengeAnswer_Commit struct {
+	Commit *ChallengeCommit `protobuf:"bytes,3,opt,name=commit,proto3,oneof"`
+}
+
+type ChallengeAnswer_Data struct {
+	Data *ChallengeData `protobuf:"bytes,4,opt,name=data,proto3,oneof"`
+}
+
+type ChallengeAnswer_Kept struct {
+	Kept *ChallengeKept `protobuf:"bytes,5,opt,name=kept,proto3,oneof"`
+}
+
+type ChallengeAnswer_Refusal struct {
+	Refusal *Refusal `protobuf:"bytes,6,opt,name=refusal,proto3,oneof"`
+}
+
+func (*ChallengeAnswer_Ready) isChallengeAnswer_Answer() {}
+
+func (*ChallengeAnswer_Pong) isChallengeAnswer_Answer() {}
+
+func (*ChallengeAnswer_Commit) isChallengeAnswer_Answer() {}
+
+func (*ChallengeAnswer_Data) isChallengeAnswer_Answer() {}
+
+func (*ChallengeAnswer_Kept) isChallengeAnswer_Answer() {}
+
+func (*ChallengeAnswer_Refusal) isChallengeAnswer_Answer() {}
+
+// ChallengeStart asks for count like devices to be held for the challenge.
+type ChallengeStart struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Network string                 `protobuf:"bytes,1,opt,name=network,proto3" json:"network,omitempty"`
+	// The asker's running lease whose devices are meant; empty: free devices.
+	Lease []byte `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
+	Slug  string `protobuf:"bytes,3,opt,name=slug,proto3" json:"slug,omitempty"`
+	Count uint32 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
+	// The most memory of each device that will be asked for, in blocks of 64 KiB.
+	Blocks        uint64 `protobuf:"varint,5,opt,name=blocks,proto3" json:"blocks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengeStart) Reset() {
+	*x = ChallengeStart{}
+	mi := &file_souk_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengeStart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengeStart) ProtoMessage() {}
+
+func (x *ChallengeStart) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengeStart.ProtoReflect.Descriptor instead.
+func (*ChallengeStart) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ChallengeStart) GetNetwork() string {
+	if x != nil {
+		return x.Network
+	}
+	return ""
+}
+
+func (x *ChallengeStart) GetLease() []byte {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
+func (x *ChallengeStart) GetSlug() string {
+	if x != nil {
+		return x.Slug
+	}
+	return ""
+}
+
+func (x *ChallengeStart) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *ChallengeStart) GetBlocks() uint64 {
+	if x != nil {
+		return x.Blocks
+	}
+	return 0
+}
+
+// ChallengeReady says that the devices are held and warm.
+type ChallengeReady struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Blocks of each device that may be filled; not above what was asked for.
+	Blocks uint64 `protobuf:"varint,1,opt,name=blocks,proto3" json:"blocks,omitempty"`
+	// Nothing but this provider's CPU computes here.
+	Simulated     bool `protobuf:"varint,2,opt,name=simulated,proto3" json:"simulated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengeReady) Reset() {
+	*x = ChallengeReady{}
+	mi := &file_souk_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengeReady) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengeReady) ProtoMessage() {}
+
+func (x *ChallengeReady) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengeReady.ProtoReflect.Descriptor instead.
+func (*ChallengeReady) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ChallengeReady) GetBlocks() uint64 {
+	if x != nil {
+		return x.Blocks
+	}
+	return 0
+}
+
+func (x *ChallengeReady) GetSimulated() bool {
+	if x != nil {
+		return x.Simulated
+	}
+	return false
+}
+
+type ChallengePing struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengePing) Reset() {
+	*x = ChallengePing{}
+	mi := &file_souk_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengePing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengePing) ProtoMessage() {}
+
+func (x *ChallengePing) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengePing.ProtoReflect.Descriptor instead.
+func (*ChallengePing) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{42}
+}
+
+type ChallengePong struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengePong) Reset() {
+	*x = ChallengePong{}
+	mi := &file_souk_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengePong) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengePong) ProtoMessage() {}
+
+func (x *ChallengePong) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengePong.ProtoReflect.Descriptor instead.
+func (*ChallengePong) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{43}
+}
+
+// ChallengeProduct is answered by a commit: for each of devices, numbers from
+// 0 to count-1, the SHA-256 of its product's n*n residues of 4 bytes,
+// little-endian, in row-major order.
+type ChallengeProduct struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nonce         []byte                 `protobuf:"bytes,1,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	Devices       []uint32               `protobuf:"varint,2,rep,packed,name=devices,proto3" json:"devices,omitempty"`
+	N             uint32                 `protobuf:"varint,3,opt,name=n,proto3" json:"n,omitempty"`
+	Rounds        uint32                 `protobuf:"varint,4,opt,name=rounds,proto3" json:"rounds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengeProduct) Reset() {
+	*x = ChallengeProduct{}
+	mi := &file_souk_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengeProduct) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengeProduct) ProtoMessage() {}
+
+func (x *ChallengeProduct) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengeProduct.ProtoReflect.Descriptor instead.
+func (*ChallengeProduct) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ChallengeProduct) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
+func (x *ChallengeProduct) GetDevices() []uint32 {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+func (x *ChallengeProduct) GetN() uint32 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *ChallengeProduct) GetRounds() uint32 {
+	if x != nil {
+		return x.Rounds
+	}
+	return 0
+}
+
+// ChallengeFill fills blocks of each device; it is answered by an empty commit.
+type ChallengeFill struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nonce         []byte                 `protobuf:"bytes,1,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	Blocks        uint64                 `protobuf:"varint,2,opt,name=blocks,proto3" json:"blocks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengeFill) Reset() {
+	*x = ChallengeFill{}
+	mi := &file_souk_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengeFill) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengeFill) ProtoMessage() {}
+
+func (x *ChallengeFill) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengeFill.ProtoReflect.Descriptor instead.
+func (*ChallengeFill) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ChallengeFill) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
+func (x *ChallengeFill) GetBlocks() uint64 {
+	if x != nil {
+		return x.Blocks
+	}
+	return 0
+}
+
+// ChallengeSweep is answered by a commit to each device's sums, 8 bytes each.
+type ChallengeSweep struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nonce         uint64                 `protobuf:"fixed64,1,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengeSweep) Reset() {
+	*x = ChallengeSweep{}
+	mi := &file_souk_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengeSweep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengeSweep) ProtoMessage() {}
+
+func (x *ChallengeSweep) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengeSweep.ProtoReflect.Descriptor instead.
+func (*ChallengeSweep) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ChallengeSweep) GetNonce() uint64 {
+	if x != nil {
+		return x.Nonce
+	}
+	return 0
+}
+
+// ChallengeChase is answered by a commit to the words that each device read.
+type ChallengeChase struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nonce         uint64                 `protobuf:"fixed64,1,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	Start         uint64                 `protobuf:"fixed64,2,opt,name=start,proto3" json:"start,omitempty"`
+	Steps         uint32                 `protobuf:"varint,3,opt,name=steps,proto3" json:"steps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengeChase) Reset() {
+	*x = ChallengeChase{}
+	mi := &file_souk_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengeChase) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengeChase) ProtoMessage() {}
+
+func (x *ChallengeChase) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengeChase.ProtoReflect.Descriptor instead.
+func (*ChallengeChase) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ChallengeChase) GetNonce() uint64 {
+	if x != nil {
+		return x.Nonce
+	}
+	return 0
+}
+
+func (x *ChallengeChase) GetStart() uint64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *ChallengeChase) GetSteps() uint32 {
+	if x != nil {
+		return x.Steps
+	}
+	return 0
+}
+
+type ChallengeCommit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hashes        [][]byte               `protobuf:"bytes,1,rep,name=hashes,proto3" json:"hashes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengeCommit) Reset() {
+	*x = ChallengeCommit{}
+	mi := &file_souk_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengeCommit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengeCommit) ProtoMessage() {}
+
+func (x *ChallengeCommit) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengeCommit.ProtoReflect.Descriptor instead.
+func (*ChallengeCommit) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *ChallengeCommit) GetHashes() [][]byte {
+	if x != nil {
+		return x.Hashes
+	}
+	return nil
+}
+
+// ChallengeShow asks for what the last commit's hash number index is of; it is
+// answered by data until that is complete.
+type ChallengeShow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint32                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengeShow) Reset() {
+	*x = ChallengeShow{}
+	mi := &file_souk_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengeShow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengeShow) ProtoMessage() {}
+
+func (x *ChallengeShow) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengeShow.ProtoReflect.Descriptor instead.
+func (*ChallengeShow) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *ChallengeShow) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+type ChallengeData struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengeData) Reset() {
+	*x = ChallengeData{}
+	mi := &file_souk_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengeData) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengeData) ProtoMessage() {}
+
+func (x *ChallengeData) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengeData.ProtoReflect.Descriptor instead.
+func (*ChallengeData) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ChallengeData) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type ChallengeKept struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengeKept) Reset() {
+	*x = ChallengeKept{}
+	mi := &file_souk_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengeKept) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengeKept) ProtoMessage() {}
+
+func (x *ChallengeKept) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengeKept.ProtoReflect.Descriptor instead.
+func (*ChallengeKept) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{51}
 }
 
 var File_souk_proto protoreflect.FileDescriptor
@@ -2825,14 +3881,25 @@ const file_souk_proto_rawDesc = "" +
 	"\tcpu_total\x18\x15 \x01(\rR\bcpuTotal\x12!\n" +
 	"\fmemory_total\x18\x16 \x01(\x04R\vmemoryTotal\x12\x1d\n" +
 	"\n" +
-	"disk_total\x18\x17 \x01(\x04R\tdiskTotal\"\x8c\x01\n" +
+	"disk_total\x18\x17 \x01(\x04R\tdiskTotal\"\xbe\x01\n" +
 	"\x06Device\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x12\n" +
 	"\x04slug\x18\x02 \x01(\tR\x04slug\x12\x12\n" +
 	"\x04vram\x18\x03 \x01(\x04R\x04vram\x12\x14\n" +
 	"\x05count\x18\x04 \x01(\rR\x05count\x12\x12\n" +
 	"\x04free\x18\x05 \x01(\rR\x04free\x12\x1a\n" +
-	"\bevidence\x18\x06 \x01(\tR\bevidence\"s\n" +
+	"\bevidence\x18\x06 \x01(\tR\bevidence\x120\n" +
+	"\bmeasured\x18\a \x03(\v2\x14.souk.v1.MeasurementR\bmeasured\"\xd3\x01\n" +
+	"\vMeasurement\x12\x1a\n" +
+	"\bprovider\x18\x01 \x01(\fR\bprovider\x12\x12\n" +
+	"\x04slug\x18\x02 \x01(\tR\x04slug\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\rR\x05count\x12\x12\n" +
+	"\x04mops\x18\x04 \x01(\x04R\x04mops\x12\x12\n" +
+	"\x04mbps\x18\x05 \x01(\x04R\x04mbps\x12\x18\n" +
+	"\atouched\x18\x06 \x01(\x04R\atouched\x12\x0e\n" +
+	"\x02at\x18\a \x01(\x04R\x02at\x12\x0e\n" +
+	"\x02by\x18\b \x01(\fR\x02by\x12\x1c\n" +
+	"\tsignature\x18\t \x01(\fR\tsignature\"s\n" +
 	"\fLeaseRequest\x12-\n" +
 	"\x05quote\x18\x01 \x01(\v2\x15.souk.v1.QuoteRequestH\x00R\x05quote\x12)\n" +
 	"\x06accept\x18\x02 \x01(\v2\x0f.souk.v1.AcceptH\x00R\x06acceptB\t\n" +
@@ -2973,7 +4040,57 @@ const file_souk_proto_rawDesc = "" +
 	"\avoucher\x18\x02 \x01(\v2\x10.souk.v1.VoucherR\avoucher\x12/\n" +
 	"\x06leases\x18\x03 \x03(\v2\x17.souk.v1.LeaseDocumentsR\x06leases\x12\x1f\n" +
 	"\vnext_cursor\x18\x04 \x01(\x04R\n" +
-	"nextCursorB\x12Z\x10souk/protocol/pbb\x06proto3"
+	"nextCursor\"\x9d\x03\n" +
+	"\x10ChallengeRequest\x12/\n" +
+	"\x05start\x18\x01 \x01(\v2\x17.souk.v1.ChallengeStartH\x00R\x05start\x12,\n" +
+	"\x04ping\x18\x02 \x01(\v2\x16.souk.v1.ChallengePingH\x00R\x04ping\x125\n" +
+	"\aproduct\x18\x03 \x01(\v2\x19.souk.v1.ChallengeProductH\x00R\aproduct\x12,\n" +
+	"\x04fill\x18\x04 \x01(\v2\x16.souk.v1.ChallengeFillH\x00R\x04fill\x12/\n" +
+	"\x05sweep\x18\x05 \x01(\v2\x17.souk.v1.ChallengeSweepH\x00R\x05sweep\x12/\n" +
+	"\x05chase\x18\x06 \x01(\v2\x17.souk.v1.ChallengeChaseH\x00R\x05chase\x12,\n" +
+	"\x04show\x18\a \x01(\v2\x16.souk.v1.ChallengeShowH\x00R\x04show\x12*\n" +
+	"\x04keep\x18\b \x01(\v2\x14.souk.v1.MeasurementH\x00R\x04keepB\t\n" +
+	"\arequest\"\xb8\x02\n" +
+	"\x0fChallengeAnswer\x12/\n" +
+	"\x05ready\x18\x01 \x01(\v2\x17.souk.v1.ChallengeReadyH\x00R\x05ready\x12,\n" +
+	"\x04pong\x18\x02 \x01(\v2\x16.souk.v1.ChallengePongH\x00R\x04pong\x122\n" +
+	"\x06commit\x18\x03 \x01(\v2\x18.souk.v1.ChallengeCommitH\x00R\x06commit\x12,\n" +
+	"\x04data\x18\x04 \x01(\v2\x16.souk.v1.ChallengeDataH\x00R\x04data\x12,\n" +
+	"\x04kept\x18\x05 \x01(\v2\x16.souk.v1.ChallengeKeptH\x00R\x04kept\x12,\n" +
+	"\arefusal\x18\x06 \x01(\v2\x10.souk.v1.RefusalH\x00R\arefusalB\b\n" +
+	"\x06answer\"\x82\x01\n" +
+	"\x0eChallengeStart\x12\x18\n" +
+	"\anetwork\x18\x01 \x01(\tR\anetwork\x12\x14\n" +
+	"\x05lease\x18\x02 \x01(\fR\x05lease\x12\x12\n" +
+	"\x04slug\x18\x03 \x01(\tR\x04slug\x12\x14\n" +
+	"\x05count\x18\x04 \x01(\rR\x05count\x12\x16\n" +
+	"\x06blocks\x18\x05 \x01(\x04R\x06blocks\"F\n" +
+	"\x0eChallengeReady\x12\x16\n" +
+	"\x06blocks\x18\x01 \x01(\x04R\x06blocks\x12\x1c\n" +
+	"\tsimulated\x18\x02 \x01(\bR\tsimulated\"\x0f\n" +
+	"\rChallengePing\"\x0f\n" +
+	"\rChallengePong\"h\n" +
+	"\x10ChallengeProduct\x12\x14\n" +
+	"\x05nonce\x18\x01 \x01(\fR\x05nonce\x12\x18\n" +
+	"\adevices\x18\x02 \x03(\rR\adevices\x12\f\n" +
+	"\x01n\x18\x03 \x01(\rR\x01n\x12\x16\n" +
+	"\x06rounds\x18\x04 \x01(\rR\x06rounds\"=\n" +
+	"\rChallengeFill\x12\x14\n" +
+	"\x05nonce\x18\x01 \x01(\fR\x05nonce\x12\x16\n" +
+	"\x06blocks\x18\x02 \x01(\x04R\x06blocks\"&\n" +
+	"\x0eChallengeSweep\x12\x14\n" +
+	"\x05nonce\x18\x01 \x01(\x06R\x05nonce\"R\n" +
+	"\x0eChallengeChase\x12\x14\n" +
+	"\x05nonce\x18\x01 \x01(\x06R\x05nonce\x12\x14\n" +
+	"\x05start\x18\x02 \x01(\x06R\x05start\x12\x14\n" +
+	"\x05steps\x18\x03 \x01(\rR\x05steps\")\n" +
+	"\x0fChallengeCommit\x12\x16\n" +
+	"\x06hashes\x18\x01 \x03(\fR\x06hashes\"%\n" +
+	"\rChallengeShow\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\rR\x05index\"#\n" +
+	"\rChallengeData\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\x0f\n" +
+	"\rChallengeKeptB\x12Z\x10souk/protocol/pbb\x06proto3"
 
 var (
 	file_souk_proto_rawDescOnce sync.Once
@@ -2987,89 +4104,119 @@ func file_souk_proto_rawDescGZIP() []byte {
 	return file_souk_proto_rawDescData
 }
 
-var file_souk_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_souk_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_souk_proto_goTypes = []any{
 	(*Refusal)(nil),              // 0: souk.v1.Refusal
 	(*OfferQuery)(nil),           // 1: souk.v1.OfferQuery
 	(*OfferAnswer)(nil),          // 2: souk.v1.OfferAnswer
 	(*Offer)(nil),                // 3: souk.v1.Offer
 	(*Device)(nil),               // 4: souk.v1.Device
-	(*LeaseRequest)(nil),         // 5: souk.v1.LeaseRequest
-	(*LeaseAnswer)(nil),          // 6: souk.v1.LeaseAnswer
-	(*QuoteRequest)(nil),         // 7: souk.v1.QuoteRequest
-	(*Quote)(nil),                // 8: souk.v1.Quote
-	(*Accept)(nil),               // 9: souk.v1.Accept
-	(*Lease)(nil),                // 10: souk.v1.Lease
-	(*Voucher)(nil),              // 11: souk.v1.Voucher
-	(*Receipt)(nil),              // 12: souk.v1.Receipt
-	(*RunRequest)(nil),           // 13: souk.v1.RunRequest
-	(*RunEvent)(nil),             // 14: souk.v1.RunEvent
-	(*Attach)(nil),               // 15: souk.v1.Attach
-	(*Countersign)(nil),          // 16: souk.v1.Countersign
-	(*Cancel)(nil),               // 17: souk.v1.Cancel
-	(*State)(nil),                // 18: souk.v1.State
-	(*Log)(nil),                  // 19: souk.v1.Log
-	(*Tick)(nil),                 // 20: souk.v1.Tick
-	(*Done)(nil),                 // 21: souk.v1.Done
-	(*Settled)(nil),              // 22: souk.v1.Settled
-	(*BlobRequest)(nil),          // 23: souk.v1.BlobRequest
-	(*BlobAnswer)(nil),           // 24: souk.v1.BlobAnswer
-	(*BlobGet)(nil),              // 25: souk.v1.BlobGet
-	(*BlobPut)(nil),              // 26: souk.v1.BlobPut
-	(*BlobReady)(nil),            // 27: souk.v1.BlobReady
-	(*BlobBlocks)(nil),           // 28: souk.v1.BlobBlocks
-	(*BlobEnd)(nil),              // 29: souk.v1.BlobEnd
-	(*StatusRequest)(nil),        // 30: souk.v1.StatusRequest
-	(*StatusAnswer)(nil),         // 31: souk.v1.StatusAnswer
-	(*LeaseStatusRequest)(nil),   // 32: souk.v1.LeaseStatusRequest
-	(*LeaseStatus)(nil),          // 33: souk.v1.LeaseStatus
-	(*LeaseDocuments)(nil),       // 34: souk.v1.LeaseDocuments
-	(*ChannelStatusRequest)(nil), // 35: souk.v1.ChannelStatusRequest
-	(*ChannelStatus)(nil),        // 36: souk.v1.ChannelStatus
+	(*Measurement)(nil),          // 5: souk.v1.Measurement
+	(*LeaseRequest)(nil),         // 6: souk.v1.LeaseRequest
+	(*LeaseAnswer)(nil),          // 7: souk.v1.LeaseAnswer
+	(*QuoteRequest)(nil),         // 8: souk.v1.QuoteRequest
+	(*Quote)(nil),                // 9: souk.v1.Quote
+	(*Accept)(nil),               // 10: souk.v1.Accept
+	(*Lease)(nil),                // 11: souk.v1.Lease
+	(*Voucher)(nil),              // 12: souk.v1.Voucher
+	(*Receipt)(nil),              // 13: souk.v1.Receipt
+	(*RunRequest)(nil),           // 14: souk.v1.RunRequest
+	(*RunEvent)(nil),             // 15: souk.v1.RunEvent
+	(*Attach)(nil),               // 16: souk.v1.Attach
+	(*Countersign)(nil),          // 17: souk.v1.Countersign
+	(*Cancel)(nil),               // 18: souk.v1.Cancel
+	(*State)(nil),                // 19: souk.v1.State
+	(*Log)(nil),                  // 20: souk.v1.Log
+	(*Tick)(nil),                 // 21: souk.v1.Tick
+	(*Done)(nil),                 // 22: souk.v1.Done
+	(*Settled)(nil),              // 23: souk.v1.Settled
+	(*BlobRequest)(nil),          // 24: souk.v1.BlobRequest
+	(*BlobAnswer)(nil),           // 25: souk.v1.BlobAnswer
+	(*BlobGet)(nil),              // 26: souk.v1.BlobGet
+	(*BlobPut)(nil),              // 27: souk.v1.BlobPut
+	(*BlobReady)(nil),            // 28: souk.v1.BlobReady
+	(*BlobBlocks)(nil),           // 29: souk.v1.BlobBlocks
+	(*BlobEnd)(nil),              // 30: souk.v1.BlobEnd
+	(*StatusRequest)(nil),        // 31: souk.v1.StatusRequest
+	(*StatusAnswer)(nil),         // 32: souk.v1.StatusAnswer
+	(*LeaseStatusRequest)(nil),   // 33: souk.v1.LeaseStatusRequest
+	(*LeaseStatus)(nil),          // 34: souk.v1.LeaseStatus
+	(*LeaseDocuments)(nil),       // 35: souk.v1.LeaseDocuments
+	(*ChannelStatusRequest)(nil), // 36: souk.v1.ChannelStatusRequest
+	(*ChannelStatus)(nil),        // 37: souk.v1.ChannelStatus
+	(*ChallengeRequest)(nil),     // 38: souk.v1.ChallengeRequest
+	(*ChallengeAnswer)(nil),      // 39: souk.v1.ChallengeAnswer
+	(*ChallengeStart)(nil),       // 40: souk.v1.ChallengeStart
+	(*ChallengeReady)(nil),       // 41: souk.v1.ChallengeReady
+	(*ChallengePing)(nil),        // 42: souk.v1.ChallengePing
+	(*ChallengePong)(nil),        // 43: souk.v1.ChallengePong
+	(*ChallengeProduct)(nil),     // 44: souk.v1.ChallengeProduct
+	(*ChallengeFill)(nil),        // 45: souk.v1.ChallengeFill
+	(*ChallengeSweep)(nil),       // 46: souk.v1.ChallengeSweep
+	(*ChallengeChase)(nil),       // 47: souk.v1.ChallengeChase
+	(*ChallengeCommit)(nil),      // 48: souk.v1.ChallengeCommit
+	(*ChallengeShow)(nil),        // 49: souk.v1.ChallengeShow
+	(*ChallengeData)(nil),        // 50: souk.v1.ChallengeData
+	(*ChallengeKept)(nil),        // 51: souk.v1.ChallengeKept
 }
 var file_souk_proto_depIdxs = []int32{
 	0,  // 0: souk.v1.OfferAnswer.refusal:type_name -> souk.v1.Refusal
 	4,  // 1: souk.v1.Offer.devices:type_name -> souk.v1.Device
-	7,  // 2: souk.v1.LeaseRequest.quote:type_name -> souk.v1.QuoteRequest
-	9,  // 3: souk.v1.LeaseRequest.accept:type_name -> souk.v1.Accept
-	8,  // 4: souk.v1.LeaseAnswer.quote:type_name -> souk.v1.Quote
-	10, // 5: souk.v1.LeaseAnswer.lease:type_name -> souk.v1.Lease
-	0,  // 6: souk.v1.LeaseAnswer.refusal:type_name -> souk.v1.Refusal
-	11, // 7: souk.v1.Accept.voucher:type_name -> souk.v1.Voucher
-	15, // 8: souk.v1.RunRequest.attach:type_name -> souk.v1.Attach
-	16, // 9: souk.v1.RunRequest.countersign:type_name -> souk.v1.Countersign
-	17, // 10: souk.v1.RunRequest.cancel:type_name -> souk.v1.Cancel
-	18, // 11: souk.v1.RunEvent.state:type_name -> souk.v1.State
-	19, // 12: souk.v1.RunEvent.log:type_name -> souk.v1.Log
-	20, // 13: souk.v1.RunEvent.tick:type_name -> souk.v1.Tick
-	21, // 14: souk.v1.RunEvent.done:type_name -> souk.v1.Done
-	0,  // 15: souk.v1.RunEvent.refusal:type_name -> souk.v1.Refusal
-	22, // 16: souk.v1.RunEvent.settled:type_name -> souk.v1.Settled
-	11, // 17: souk.v1.Countersign.voucher:type_name -> souk.v1.Voucher
-	12, // 18: souk.v1.Tick.receipt:type_name -> souk.v1.Receipt
-	12, // 19: souk.v1.Done.receipt:type_name -> souk.v1.Receipt
-	25, // 20: souk.v1.BlobRequest.get:type_name -> souk.v1.BlobGet
-	26, // 21: souk.v1.BlobRequest.put:type_name -> souk.v1.BlobPut
-	28, // 22: souk.v1.BlobRequest.blocks:type_name -> souk.v1.BlobBlocks
-	29, // 23: souk.v1.BlobRequest.end:type_name -> souk.v1.BlobEnd
-	27, // 24: souk.v1.BlobAnswer.ready:type_name -> souk.v1.BlobReady
-	28, // 25: souk.v1.BlobAnswer.blocks:type_name -> souk.v1.BlobBlocks
-	29, // 26: souk.v1.BlobAnswer.end:type_name -> souk.v1.BlobEnd
-	0,  // 27: souk.v1.BlobAnswer.refusal:type_name -> souk.v1.Refusal
-	32, // 28: souk.v1.StatusRequest.lease:type_name -> souk.v1.LeaseStatusRequest
-	35, // 29: souk.v1.StatusRequest.channel:type_name -> souk.v1.ChannelStatusRequest
-	33, // 30: souk.v1.StatusAnswer.lease:type_name -> souk.v1.LeaseStatus
-	36, // 31: souk.v1.StatusAnswer.channel:type_name -> souk.v1.ChannelStatus
-	0,  // 32: souk.v1.StatusAnswer.refusal:type_name -> souk.v1.Refusal
-	34, // 33: souk.v1.LeaseStatus.documents:type_name -> souk.v1.LeaseDocuments
-	12, // 34: souk.v1.LeaseDocuments.receipt:type_name -> souk.v1.Receipt
-	11, // 35: souk.v1.ChannelStatus.voucher:type_name -> souk.v1.Voucher
-	34, // 36: souk.v1.ChannelStatus.leases:type_name -> souk.v1.LeaseDocuments
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	5,  // 2: souk.v1.Device.measured:type_name -> souk.v1.Measurement
+	8,  // 3: souk.v1.LeaseRequest.quote:type_name -> souk.v1.QuoteRequest
+	10, // 4: souk.v1.LeaseRequest.accept:type_name -> souk.v1.Accept
+	9,  // 5: souk.v1.LeaseAnswer.quote:type_name -> souk.v1.Quote
+	11, // 6: souk.v1.LeaseAnswer.lease:type_name -> souk.v1.Lease
+	0,  // 7: souk.v1.LeaseAnswer.refusal:type_name -> souk.v1.Refusal
+	12, // 8: souk.v1.Accept.voucher:type_name -> souk.v1.Voucher
+	16, // 9: souk.v1.RunRequest.attach:type_name -> souk.v1.Attach
+	17, // 10: souk.v1.RunRequest.countersign:type_name -> souk.v1.Countersign
+	18, // 11: souk.v1.RunRequest.cancel:type_name -> souk.v1.Cancel
+	19, // 12: souk.v1.RunEvent.state:type_name -> souk.v1.State
+	20, // 13: souk.v1.RunEvent.log:type_name -> souk.v1.Log
+	21, // 14: souk.v1.RunEvent.tick:type_name -> souk.v1.Tick
+	22, // 15: souk.v1.RunEvent.done:type_name -> souk.v1.Done
+	0,  // 16: souk.v1.RunEvent.refusal:type_name -> souk.v1.Refusal
+	23, // 17: souk.v1.RunEvent.settled:type_name -> souk.v1.Settled
+	12, // 18: souk.v1.Countersign.voucher:type_name -> souk.v1.Voucher
+	13, // 19: souk.v1.Tick.receipt:type_name -> souk.v1.Receipt
+	13, // 20: souk.v1.Done.receipt:type_name -> souk.v1.Receipt
+	26, // 21: souk.v1.BlobRequest.get:type_name -> souk.v1.BlobGet
+	27, // 22: souk.v1.BlobRequest.put:type_name -> souk.v1.BlobPut
+	29, // 23: souk.v1.BlobRequest.blocks:type_name -> souk.v1.BlobBlocks
+	30, // 24: souk.v1.BlobRequest.end:type_name -> souk.v1.BlobEnd
+	28, // 25: souk.v1.BlobAnswer.ready:type_name -> souk.v1.BlobReady
+	29, // 26: souk.v1.BlobAnswer.blocks:type_name -> souk.v1.BlobBlocks
+	30, // 27: souk.v1.BlobAnswer.end:type_name -> souk.v1.BlobEnd
+	0,  // 28: souk.v1.BlobAnswer.refusal:type_name -> souk.v1.Refusal
+	33, // 29: souk.v1.StatusRequest.lease:type_name -> souk.v1.LeaseStatusRequest
+	36, // 30: souk.v1.StatusRequest.channel:type_name -> souk.v1.ChannelStatusRequest
+	34, // 31: souk.v1.StatusAnswer.lease:type_name -> souk.v1.LeaseStatus
+	37, // 32: souk.v1.StatusAnswer.channel:type_name -> souk.v1.ChannelStatus
+	0,  // 33: souk.v1.StatusAnswer.refusal:type_name -> souk.v1.Refusal
+	35, // 34: souk.v1.LeaseStatus.documents:type_name -> souk.v1.LeaseDocuments
+	13, // 35: souk.v1.LeaseDocuments.receipt:type_name -> souk.v1.Receipt
+	12, // 36: souk.v1.ChannelStatus.voucher:type_name -> souk.v1.Voucher
+	35, // 37: souk.v1.ChannelStatus.leases:type_name -> souk.v1.LeaseDocuments
+	40, // 38: souk.v1.ChallengeRequest.start:type_name -> souk.v1.ChallengeStart
+	42, // 39: souk.v1.ChallengeRequest.ping:type_name -> souk.v1.ChallengePing
+	44, // 40: souk.v1.ChallengeRequest.product:type_name -> souk.v1.ChallengeProduct
+	45, // 41: souk.v1.ChallengeRequest.fill:type_name -> souk.v1.ChallengeFill
+	46, // 42: souk.v1.ChallengeRequest.sweep:type_name -> souk.v1.ChallengeSweep
+	47, // 43: souk.v1.ChallengeRequest.chase:type_name -> souk.v1.ChallengeChase
+	49, // 44: souk.v1.ChallengeRequest.show:type_name -> souk.v1.ChallengeShow
+	5,  // 45: souk.v1.ChallengeRequest.keep:type_name -> souk.v1.Measurement
+	41, // 46: souk.v1.ChallengeAnswer.ready:type_name -> souk.v1.ChallengeReady
+	43, // 47: souk.v1.ChallengeAnswer.pong:type_name -> souk.v1.ChallengePong
+	48, // 48: souk.v1.ChallengeAnswer.commit:type_name -> souk.v1.ChallengeCommit
+	50, // 49: souk.v1.ChallengeAnswer.data:type_name -> souk.v1.ChallengeData
+	51, // 50: souk.v1.ChallengeAnswer.kept:type_name -> souk.v1.ChallengeKept
+	0,  // 51: souk.v1.ChallengeAnswer.refusal:type_name -> souk.v1.Refusal
+	52, // [52:52] is the sub-list for method output_type
+	52, // [52:52] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_souk_proto_init() }
@@ -3077,21 +4224,21 @@ func file_souk_proto_init() {
 	if File_souk_proto != nil {
 		return
 	}
-	file_souk_proto_msgTypes[5].OneofWrappers = []any{
+	file_souk_proto_msgTypes[6].OneofWrappers = []any{
 		(*LeaseRequest_Quote)(nil),
 		(*LeaseRequest_Accept)(nil),
 	}
-	file_souk_proto_msgTypes[6].OneofWrappers = []any{
+	file_souk_proto_msgTypes[7].OneofWrappers = []any{
 		(*LeaseAnswer_Quote)(nil),
 		(*LeaseAnswer_Lease)(nil),
 		(*LeaseAnswer_Refusal)(nil),
 	}
-	file_souk_proto_msgTypes[13].OneofWrappers = []any{
+	file_souk_proto_msgTypes[14].OneofWrappers = []any{
 		(*RunRequest_Attach)(nil),
 		(*RunRequest_Countersign)(nil),
 		(*RunRequest_Cancel)(nil),
 	}
-	file_souk_proto_msgTypes[14].OneofWrappers = []any{
+	file_souk_proto_msgTypes[15].OneofWrappers = []any{
 		(*RunEvent_State)(nil),
 		(*RunEvent_Log)(nil),
 		(*RunEvent_Tick)(nil),
@@ -3099,26 +4246,44 @@ func file_souk_proto_init() {
 		(*RunEvent_Refusal)(nil),
 		(*RunEvent_Settled)(nil),
 	}
-	file_souk_proto_msgTypes[23].OneofWrappers = []any{
+	file_souk_proto_msgTypes[24].OneofWrappers = []any{
 		(*BlobRequest_Get)(nil),
 		(*BlobRequest_Put)(nil),
 		(*BlobRequest_Blocks)(nil),
 		(*BlobRequest_End)(nil),
 	}
-	file_souk_proto_msgTypes[24].OneofWrappers = []any{
+	file_souk_proto_msgTypes[25].OneofWrappers = []any{
 		(*BlobAnswer_Ready)(nil),
 		(*BlobAnswer_Blocks)(nil),
 		(*BlobAnswer_End)(nil),
 		(*BlobAnswer_Refusal)(nil),
 	}
-	file_souk_proto_msgTypes[30].OneofWrappers = []any{
+	file_souk_proto_msgTypes[31].OneofWrappers = []any{
 		(*StatusRequest_Lease)(nil),
 		(*StatusRequest_Channel)(nil),
 	}
-	file_souk_proto_msgTypes[31].OneofWrappers = []any{
+	file_souk_proto_msgTypes[32].OneofWrappers = []any{
 		(*StatusAnswer_Lease)(nil),
 		(*StatusAnswer_Channel)(nil),
 		(*StatusAnswer_Refusal)(nil),
+	}
+	file_souk_proto_msgTypes[38].OneofWrappers = []any{
+		(*ChallengeRequest_Start)(nil),
+		(*ChallengeRequest_Ping)(nil),
+		(*ChallengeRequest_Product)(nil),
+		(*ChallengeRequest_Fill)(nil),
+		(*ChallengeRequest_Sweep)(nil),
+		(*ChallengeRequest_Chase)(nil),
+		(*ChallengeRequest_Show)(nil),
+		(*ChallengeRequest_Keep)(nil),
+	}
+	file_souk_proto_msgTypes[39].OneofWrappers = []any{
+		(*ChallengeAnswer_Ready)(nil),
+		(*ChallengeAnswer_Pong)(nil),
+		(*ChallengeAnswer_Commit)(nil),
+		(*ChallengeAnswer_Data)(nil),
+		(*ChallengeAnswer_Kept)(nil),
+		(*ChallengeAnswer_Refusal)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3126,7 +4291,7 @@ func file_souk_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_souk_proto_rawDesc), len(file_souk_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

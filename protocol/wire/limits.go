@@ -13,6 +13,8 @@ const (
 	RunProtocol    protocol.ID = "/souk/run/1.0.0"
 	BlobProtocol   protocol.ID = "/souk/blob/1.0.0"
 	StatusProtocol protocol.ID = "/souk/status/1.0.0"
+
+	ChallengeProtocol protocol.ID = "/souk/challenge/1.0.0"
 )
 
 // Limits on what travels (DESIGN §11). A deadline counts from the moment that

@@ -1,0 +1,25 @@
+package kernel
+
+import (
+	"fmt"
+
+	"souk/internal/modmath"
+	"souk/internal/quantity"
+)
+
+func (e *MemoryError) Error() string {
+	want := quantity.Format(int64(e.Want))
+	if e.Have == 0 {
+		return fmt.Sprintf("%s can't give %s of its memory; ask for less, or end what else uses it", e.Device, want)
+	}
+	return fmt.Sprintf("%s has %s of memory for this and can't give %s; ask for less, or end what else uses it",
+		e.Device, quantity.Format(int64(e.Have)), want)
+}
+
+// CheckSteps says what is wrong with the length of a chase.
+func CheckSteps(steps int) error {
+	if steps < 1 || steps > modmath.MaxSteps {
+		return fmt.Errorf("a chase of %d steps can't be asked for; it has 1 to %d", steps, modmath.MaxSteps)
+	}
+	return nil
+}

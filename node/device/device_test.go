@@ -203,12 +203,12 @@ func TestDetectKeepsWhatTheOtherSourcesFound(t *testing.T) {
 	again.Model = "the same through another driver"
 	devices, err := Detect(context.Background(),
 		fixed{name: "nvml", err: broken},
-		fixed{name: "opencl", devices: []Device{good, {ID: "GPU-2", Model: "T4", Kind: Claimed}}},
+		fixed{name: "opencl", devices: []Device{good, {ID: "GPU-2", Model: "T4", VRAM: -1, Kind: Claimed}}},
 		fixed{name: "other", devices: []Device{again}})
 	require.ErrorIs(t, err, broken)
 	require.ErrorContains(t, err, "nvml")
-	require.ErrorContains(t, err, "GPU-2 has 0 bytes of memory")
-	good.Slug = "rtx-4090"
+	require.ErrorContains(t, err, "GPU-2 has -1 bytes of memory")
+	good.Slug, good.Source = "rtx-4090", "opencl"
 	require.Equal(t, []Device{good}, devices)
 }
 

@@ -1,0 +1,192 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Finding is a device, how it is used, and what speaks against offering it.
+type Finding struct {
+	Number    int // from 0, in the order in which devices were first seen
+	Device    Device
+	Use       Use
+	Obstacles []Obstacle
+}
+
+// Offered tells whether nothing speaks against it.
+func (f Finding) Offered() bool { return len(f.Obstacles) == 0 }
+
+// Options are what an Inventory works with beside its sources.
+type Options struct {
+	Policy Policy
+	// Hold takes the machine-wide lock of each device that nothing else speaks
+	// against, until Close. Without it an Inventory only looks who has it.
+	Hold bool
+	// Leased tells whether a lease of this node is on a device, so that it is
+	// no wonder that something uses it. Nil is never.
+	Leased func(id string) bool
+	// Now is the clock for Use.At: time.Now outside tests.
+	Now func() time.Time
+}
+
+// Inventory knows a machine's devices as it last looked at them. It is safe
+// for concurrent use; looks come one at a time.
+type Inventory struct {
+	options Options
+	sources []Source
+	locker  func(id string) (deviceLock, error)
+
+	looking sync.Mutex
+	locks   map[string]deviceLock // guarded by looking
+	before  map[string]standing   // by device ID, guarded by looking
+	numbers map[string]int        // by device ID: the how manieth that was ever seen, guarded by looking
+
+	mu     sync.Mutex
+	latest []Finding
+}
+
+// NewInventory asks the sources in that order, as Detect does. Nothing is
+// looked at before the first Look.
+func NewInventory(o Options, sources ...Source) *Inventory {
+	if o.Leased == nil {
+		o.Leased = func(string) bool { return false }
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	v := &Inventory{options: o, sources: sources, locks: map[string]deviceLock{}, before: map[string]standing{}, numbers: map[string]int{}, locker: lockDevice}
+	if !o.Hold {
+		v.locker = func(id string) (deviceLock, error) { return nil, checkDevice(id) }
+	}
+	return v
+}
+
+// Look asks every source what is here and how it is used. The findings are
+// valid beside an error too, as with Detect.
+func (v *Inventory) Look(ctx context.Context) ([]Finding, error) {
+	v.looking.Lock()
+	defer v.looking.Unlock()
+	findings, err := v.look(ctx)
+	v.compare(findings, err)
+	return findings, err
+}
+
+// look holds v.looking.
+func (v *Inventory) look(ctx context.Context) ([]Finding, error) {
+	devices, err := Detect(ctx, v.sources...)
+	for _, l := range v.locks {
+		l.forget()
+	}
+	findings := make([]Finding, 0, len(devices))
+	for _, d := range devices {
+		n, known := v.numbers[d.ID]
+		if !known { // it keeps its number when others vanish: devices.reserve may say it
+			n = len(v.numbers)
+			v.numbers[d.ID] = n
+		}
+		f := Finding{Number: n, Device: d, Use: v.read(ctx, d)}
+		f.Obstacles = v.options.Policy.judge(d, n, f.Use, v.options.Leased(d.ID))
+		if d.Kind != Simulated && !slices.ContainsFunc(f.Obstacles, func(o Obstacle) bool { return o.Code != Busy }) {
+			f.Obstacles = v.lock(f)
+		}
+		findings = append(findings, f)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.latest = slices.Clone(findings)
+	return findings, err
+}
+
+// lock takes or looks at the device's lock. Who offers a device elsewhere also
+// keeps it busy, so that is then the only obstacle.
+func (v *Inventory) lock(f Finding) []Obstacle {
+	id := f.Device.ID
+	if v.locks[id] != nil {
+		return f.Obstacles
+	}
+	lock, err := v.locker(id)
+	var held *HeldError
+	switch {
+	case errors.As(err, &held):
+		return []Obstacle{obstacle(Taken, "%s", held.Error())}
+	case err != nil:
+		return append(f.Obstacles, obstacle(Taken, "its lock can't be had: %v", err))
+	case lock != nil:
+		v.locks[id] = lock
+	}
+	return f.Obstacles
+}
+
+// read is how a device is used, as far as its source can say.
+func (v *Inventory) read(ctx context.Context, d Device) Use {
+	use := Use{ID: d.ID}
+	for _, s := range v.sources {
+		if r, ok := s.(Reader); ok && s.Name() == d.Source {
+			if read, err := r.Use(ctx, d); err == nil {
+				use = read
+			}
+		}
+	}
+	use.ID, use.At = d.ID, v.options.Now()
+	return use
+}
+
+// Use is how those devices were used at the last look. Devices that weren't
+// there have none. It never waits for a driver.
+func (v *Inventory) Use(ids []string) []Use {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var uses []Use
+	for _, id := range ids {
+		for _, f := range v.latest {
+			if f.Device.ID == id {
+				uses = append(uses, f.Use)
+			}
+		}
+	}
+	return uses
+}
+
+// Latest is what the last look found.
+func (v *Inventory) Latest() []Finding {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.latest)
+}
+
+// Unmatched are the words of devices.reserve that meant none of the devices.
+func (v *Inventory) Unmatched() []string {
+	return v.options.Policy.unmatched(v.Latest())
+}
+
+// Explain says, of each source that can, what it looked for.
+func (v *Inventory) Explain() []string {
+	var out []string
+	for _, s := range v.sources {
+		if e, ok := s.(Explainer); ok {
+			out = append(out, e.Explain()...)
+		}
+	}
+	return out
+}
+
+// Close gives the devices' locks up and closes the sources that need it.
+func (v *Inventory) Close() error {
+	v.looking.Lock()
+	defer v.looking.Unlock()
+	var errs []error
+	for id, l := range v.locks {
+		errs = append(errs, l.Close())
+		delete(v.locks, id)
+	}
+	for _, s := range v.sources {
+		if c, ok := s.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

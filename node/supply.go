@@ -72,7 +72,7 @@ func (n *Node) sell(ctx context.Context) (err error) {
 		return fmt.Errorf("measure this machine's speed: %w", err)
 	}
 	s.provider, err = provider.New(provider.Config{
-		Host: n.net.Host(), Key: n.cfg.Key, Network: n.cfg.Network, Ledger: n.ledger, Blobs: n.blobs, Executor: s.executor, Capacity: free,
+		Host: n.net.Host(), Key: n.cfg.Key, Network: n.cfg.Network, Ledger: n.ledger, Blobs: n.blobs, Executors: []executor.Executor{s.executor}, Capacity: free,
 		Offers: n.offers, Neighbours: n.neighbours, Boot: n.boot, Dir: n.path("provider-logs"), Total: total, Speed: speed, Region: n.cfg.Region, Price: c.Price, Tick: c.Tick,
 		MaxTime: c.MaxTime, Prepay: c.Prepay, Caps: c.Caps, Addrs: n.addrs, Protect: n.protect, Now: time.Now, Log: n.cfg.Log, Notify: s.feed.tell,
 	})

@@ -41,6 +41,9 @@ func (p *Provider) accept(ctx context.Context, client peer.ID, a leases.Accepted
 	if !p.reconciled(account{client, a.Quote.Channel}) {
 		return market.Signature{}, wire.Refuse(wire.NotReconciled, "the two sides have not exchanged this channel's status since they started; ask for it first")
 	}
+	if kind := a.Job.Kind(); kind != a.Terms.Executor {
+		return market.Signature{}, wire.Refuse(wire.BadJob, "the job needs the executor %s, the terms are for %s", kind, a.Terms.Executor).Near("a quote for %s", kind)
+	}
 	held, err := p.hold(ctx, a)
 	if err != nil {
 		return market.Signature{}, err
@@ -51,7 +54,7 @@ func (p *Provider) accept(ctx context.Context, client peer.ID, a leases.Accepted
 		return market.Signature{}, err
 	}
 	l := p.newLease(a.Lease.Hash(), client, a.Quote, a.Terms, a.Job)
-	l.held = held
+	l.held, l.devices = held, held.Devices()
 	l.exchanged.Store(true)
 	err = p.Ledger.Update(ctx, func(tx *ledger.Tx) error {
 		rec, err := p.writeLease(tx, client, a, sig, held)

@@ -26,6 +26,7 @@ type attachment struct {
 	offset uint64 // of the log, sent so far
 	seq    uint32 // of the receipts, sent so far
 	state  string // last one sent
+	detail string // and what was said of it
 	logged bool   // all of the log was sent, and no more comes
 	broken bool   // the log could not be read; it is tried again at the next change
 	done   bool   // Done was sent
@@ -198,7 +199,7 @@ func (a *attachment) send(ctx context.Context, received <-chan error) error {
 			a.broken = false
 		case <-silence.C:
 			a.broken = false
-			if err := a.sendState(a.state, ""); err != nil {
+			if err := a.sendState(); err != nil {
 				return err
 			}
 		case err := <-received:
@@ -212,9 +213,9 @@ func (a *attachment) send(ctx context.Context, received <-chan error) error {
 // catchUp sends the state and the receipts that the client lacks. The last
 // receipt goes with Done, after all of the log.
 func (a *attachment) catchUp(ctx context.Context, rec ledger.Lease) error {
-	if s := string(rec.State); s != a.state {
-		a.state = s
-		if err := a.sendState(s, a.l.detail(rec)); err != nil {
+	if s, detail := string(rec.State), a.l.detail(rec); s != a.state || detail != a.detail {
+		a.state, a.detail = s, detail
+		if err := a.sendState(); err != nil {
 			return err
 		}
 	}
@@ -243,7 +244,9 @@ func (a *attachment) catchUp(ctx context.Context, rec ledger.Lease) error {
 func (l *lease) detail(rec ledger.Lease) string {
 	switch rec.State {
 	case market.Agreed, market.Preparing:
-		return "waiting for inputs and compiling the module"
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.said
 	case market.Finishing:
 		return "waiting for the last countersignature"
 	default:
@@ -251,8 +254,8 @@ func (l *lease) detail(rec ledger.Lease) string {
 	}
 }
 
-func (a *attachment) sendState(state, detail string) error {
-	return a.conv.Send(&pb.RunEvent{Event: &pb.RunEvent_State{State: &pb.State{State: state, Detail: detail}}})
+func (a *attachment) sendState() error {
+	return a.conv.Send(&pb.RunEvent{Event: &pb.RunEvent_State{State: &pb.State{State: a.state, Detail: a.detail}}})
 }
 
 func (a *attachment) sendLog(p piece) error {

@@ -16,20 +16,41 @@ import (
 // stage is an executor whose processes do nothing but what the test says. It
 // outlives the providers that use it, as real processes do.
 type stage struct {
-	dir string
-	mu  sync.Mutex
-	all map[string]*act
+	dir  string
+	kind string
+	mu   sync.Mutex
+	all  map[string]*act
+	sick error // what Check and Recover say
 }
 
-func newStage(t *testing.T) *stage { return &stage{dir: t.TempDir(), all: map[string]*act{}} }
+func newStage(t *testing.T) *stage {
+	return &stage{dir: t.TempDir(), kind: "wasm", all: map[string]*act{}}
+}
 
-func (s *stage) Kind() string                { return "wasm" }
-func (s *stage) Check(context.Context) error { return nil }
-func (s *stage) Close(bool) error            { return nil }
+func (s *stage) Kind() string     { return s.kind }
+func (s *stage) Close(bool) error { return nil }
 
-func (s *stage) Prepare(_ context.Context, spec executor.Spec) (executor.Execution, error) {
+func (s *stage) Check(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sick
+}
+
+// fall makes the executor unable to run jobs, or able again with nil.
+func (s *stage) fall(sick error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sick = sick
+}
+
+func (s *stage) Prepare(ctx context.Context, spec executor.Spec) (executor.Execution, error) {
 	if len(spec.Args) > 0 && spec.Args[0] == "bad" {
 		return nil, &executor.JobError{Reason: "the module has no _start"}
+	}
+	if len(spec.Args) > 0 && spec.Args[0] == "slow" {
+		spec.Progress("pulling 120 of 800 MiB")
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}
 	a := &act{s: s, spec: spec, done: make(chan struct{}), more: make(chan struct{})}
 	s.mu.Lock()
@@ -41,6 +62,9 @@ func (s *stage) Prepare(_ context.Context, spec executor.Spec) (executor.Executi
 func (s *stage) Recover(context.Context) ([]executor.Execution, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.sick != nil {
+		return nil, s.sick
+	}
 	var found []executor.Execution
 	for _, a := range s.all {
 		found = append(found, a)

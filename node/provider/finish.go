@@ -89,7 +89,7 @@ func (l *lease) endWith(ctx context.Context, outcome market.Outcome, r executor.
 	if rec.Started > 0 && outcome != market.ProviderFailed {
 		charged = l.quote.Charge(units)
 	}
-	body := bodyOf(u, l.terms)
+	body := l.body(u)
 	body.Cause, body.Detail, body.Outputs = string(r.Cause), clip(r.Detail), outputs
 	if r.Cause == executor.Exited {
 		body.ExitCode = &r.ExitCode
@@ -176,14 +176,6 @@ func (l *lease) sign(ctx context.Context, outcome market.Outcome, units uint64, 
 		l.p.Notify(Event{At: l.p.Now(), Kind: Ticked, Peer: l.peer.String(), Lease: l.hash.Hex(), Charged: &charged})
 	}
 	return err
-}
-
-func bodyOf(u executor.Usage, t market.Terms) market.Body {
-	b := market.Body{LogBytes: u.Log, CPUMillis: u.CPU.Milliseconds(), PeakMemory: u.Memory}
-	for _, d := range t.Devices {
-		b.Simulated = b.Simulated || d.Evidence == market.Simulated
-	}
-	return b
 }
 
 // clip keeps a sentence in a receipt's body short.

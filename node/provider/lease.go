@@ -13,6 +13,7 @@ import (
 
 	"souk/node/blob"
 	"souk/node/capacity"
+	"souk/node/device"
 	"souk/node/executor"
 	"souk/node/ledger"
 	"souk/protocol/market"
@@ -43,6 +44,7 @@ type lease struct {
 	terms   market.Terms
 	job     market.Job
 	held    *capacity.Reservation // nil once given back
+	devices []device.Device       // the leased ones
 	writes  uint64                // counted inside ledger writes, which come one at a time
 	pace    *rate.Limiter         // of the client's messages
 
@@ -61,6 +63,8 @@ type lease struct {
 	gone     bool          // no process runs or will run, and nothing of the machine is held
 	unsigned market.Amount // charge of ticks that are over and whose receipt waits for the exchange
 	evicted  bool          // of the leases without cover this one has to stop
+	said     string        // how far preparing is
+	saidAt   time.Time     // when streams were last told
 	changed  chan struct{} // closed and replaced when anything above changes
 }
 
@@ -74,7 +78,7 @@ func (p *Provider) add(l *lease) {
 // newLease makes a lease of its documents.
 func (p *Provider) newLease(h market.Hash, client peer.ID, q market.Quote, t market.Terms, j market.Job) *lease {
 	return &lease{
-		p: p, hash: h, channel: q.Channel, peer: client, quote: q, terms: t, job: j, changed: make(chan struct{}),
+		p: p, hash: h, channel: q.Channel, peer: client, quote: q, terms: t, job: j, changed: make(chan struct{}), said: "waiting for the inputs",
 		pace: rate.NewLimiter(messagesPerSecond, messagesAtOnce), nudge: make(chan struct{}, 1),
 	}
 }
@@ -226,14 +230,8 @@ func (l *lease) moment() market.Moment {
 // space is where the client's blobs are.
 func (l *lease) space() (*blob.Space, error) { return l.p.Blobs.Space(l.peer.String()) }
 
-// roots are the DAGs that the job needs.
-func (l *lease) roots() []cid.Cid {
-	roots := []cid.Cid{l.job.WASM}
-	for _, in := range l.job.Inputs {
-		roots = append(roots, in.CID)
-	}
-	return roots
-}
+// roots are the DAGs that the job needs of the client.
+func (l *lease) roots() []cid.Cid { return l.job.Roots() }
 
 // giveBack frees what the lease holds of the machine: no process of it runs
 // any more.
@@ -265,7 +263,11 @@ func (l *lease) keepUntil() time.Time { return time.UnixMilli(int64(min(l.terms.
 func (l *lease) spec() executor.Spec {
 	s := executor.Spec{
 		ID: l.hash.Hex(), Owner: l.peer.String(), Module: l.job.WASM, Args: l.job.Args, Env: l.job.Env, Outputs: l.job.Outputs, RealTime: l.job.RealTime,
+		Devices: execDevices(l.devices), Egress: l.terms.Egress, Progress: l.progress,
 		Limits: executor.Limits{CPU: l.terms.CPU, Memory: l.terms.Memory, Disk: l.terms.Disk, Log: l.terms.MaxLog, Time: millis(l.quote.MaxMillis)},
+	}
+	if i := l.job.Image; i != nil {
+		s.Image = &executor.Image{Ref: i.Ref, Archive: i.Archive}
 	}
 	for _, in := range l.job.Inputs {
 		s.Inputs = append(s.Inputs, executor.Input{At: in.At, CID: in.CID})

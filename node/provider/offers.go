@@ -62,7 +62,7 @@ func (p *Provider) Offer() offer.Offer {
 	o := offer.Offer{
 		Network: p.Network, Peer: p.Host.ID(), ExpiresAt: p.Now().Add(offer.Validity), Addrs: maxAddrs(p.Addrs()),
 		CPU: free.CPU, Memory: free.Memory, Disk: free.Disk, CPUTotal: p.Total.CPU, MemoryTotal: p.Total.Memory, DiskTotal: p.Total.Disk,
-		Executors: []string{p.Executor.Kind()}, Speed: p.Speed,
+		Executors: p.shelf.able(), Speed: p.Speed,
 		Region: p.Region, PricePerHour: p.hourly(), Settlement: "none", Chain: p.chain, Tick: p.Tick, MaxTime: p.MaxTime,
 	}
 	for _, g := range device.Groups(p.Total.Devices) {

@@ -81,6 +81,9 @@ func (l *lease) gather(ctx context.Context) error {
 	return nil
 }
 
+// making is what preparing is, until the executor says more.
+var making = map[string]string{market.KindWASM: "compiling the module", market.KindDocker: "getting the image"}
+
 // workspace makes the execution; a Cancel ends that too.
 func (l *lease) workspace(ctx context.Context) (executor.Execution, error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -93,7 +96,8 @@ func (l *lease) workspace(ctx context.Context) (executor.Execution, error) {
 	}) {
 		return nil, context.Canceled
 	}
-	exec, err := l.p.Executor.Prepare(ctx, l.spec())
+	l.progress(making[l.job.Kind()])
+	exec, err := l.p.shelf.byID[l.job.Kind()].Prepare(ctx, l.spec())
 	cancel()
 	<-watched
 	return exec, err

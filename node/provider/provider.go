@@ -63,18 +63,25 @@ type Ledger interface {
 }
 
 // Config is what a provider works with. All of it is required but Caps,
-// Neighbours and Notify.
+// Neighbours, Notify and what says that it may be left out.
 type Config struct {
 	Host     host.Host
 	Key      crypto.PrivKey
 	Network  string
 	Ledger   Ledger
 	Blobs    *blob.Store
-	Executor executor.Executor
 	Capacity *capacity.Capacity
 	Offers   *offer.Cache // neighbours' offers, to hand on
 	Boot     status.BootID
 	Dir      string // logs of ended executions
+
+	Executors  []executor.Executor // at least one, each of another kind
+	CheckEvery time.Duration       // how often they are checked; 0 is DefaultCheckEvery
+	Platform   string              // that images run on, "linux/amd64"; empty: not known
+	Egress     bool                // whether jobs may connect to public places that their leases name
+	// Use reports how real devices are used now, by ID and in that order; it
+	// must be quick. Nil: nothing is reported.
+	Use func(ids []string) []market.DeviceUse
 
 	Total   capacity.Total // what is leased out when nothing is leased
 	Speed   uint64
@@ -111,6 +118,7 @@ type Provider struct {
 	Config
 	signer  *market.Signer
 	chain   market.Chain
+	shelf   *shelf
 	twins   *status.Boots
 	quotes  *openQuotes
 	accepts turns[market.Hash] // one accept of a quote at a time
@@ -155,6 +163,13 @@ func New(c Config) (*Provider, error) {
 	if c.Patience <= 0 {
 		c.Patience = DefaultPatience
 	}
+	if c.CheckEvery <= 0 {
+		c.CheckEvery = DefaultCheckEvery
+	}
+	executors, err := newShelf(c.Executors)
+	if err != nil {
+		return nil, err
+	}
 	if c.Notify == nil {
 		c.Notify = func(Event) {}
 	}
@@ -165,7 +180,7 @@ func New(c Config) (*Provider, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Provider{
 		Config: c, signer: signer, chain: market.NoChain(c.Network), ctx: ctx, cancel: cancel,
-		twins:  status.NewBoots(c.Host, c.Boot),
+		shelf: executors, twins: status.NewBoots(c.Host, c.Boot),
 		quotes: newOpenQuotes(), leases: map[market.Hash]*lease{}, holders: map[peer.ID]int{},
 		changed: make(chan struct{}), agreed: agreed,
 	}, nil

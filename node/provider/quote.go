@@ -79,6 +79,10 @@ func (p *Provider) reserve(client peer.ID, r market.Request, nonce market.Hash, 
 		return nil, nil, p.shortage(r, err)
 	}
 	devices := deviceTerms(held.Devices())
+	if err := usable(r, devices); err != nil {
+		held.Release()
+		return nil, nil, err
+	}
 	if known.Paid.IsZero() {
 		held.Release()
 		held = nil
@@ -101,8 +105,6 @@ func (p *Provider) acceptable(a leases.Asked) error {
 		return wire.Refuse(wire.WrongNetwork, "this provider is on the network %q, the request is for %q", p.Network, r.Network)
 	case skew.Abs() > MaxSkew:
 		return wire.Refuse(wire.ClockSkew, "the client's clock and this provider's are %s apart, %s is allowed: set the clock that is wrong", skew.Abs().Round(time.Second), MaxSkew)
-	case r.Executor != p.Executor.Kind():
-		return wire.Refuse(wire.NoMatch, "no %s jobs here", r.Executor).Near("this provider runs %s jobs", p.Executor.Kind())
 	case r.Region != "" && r.Region != "any" && r.Region != p.Region:
 		return wire.Refuse(wire.NoMatch, "the region %s is wanted", r.Region).Near("this provider is in %s", p.Region)
 	case a.Config.Token != market.Address{}:
@@ -114,7 +116,10 @@ func (p *Provider) acceptable(a leases.Asked) error {
 	case r.PriceLimit != nil && r.PriceLimit.Less(p.hourly()):
 		return wire.Refuse(wire.OverPrice, "the price limit is %s", money.FormatPrice(*r.PriceLimit)).Near("this provider asks %s", money.FormatPrice(p.hourly()))
 	}
-	return nil
+	if err := p.runnable(r.Executor); err != nil {
+		return err
+	}
+	return p.suited(r)
 }
 
 func (p *Provider) sign(a leases.Asked, nonce market.Hash, devices []market.Device, credit uint32) (leases.Quoted, error) {
@@ -123,7 +128,7 @@ func (p *Provider) sign(a leases.Asked, nonce market.Hash, devices []market.Devi
 	startBy := expires + uint64(PrepareTime.Milliseconds())
 	terms := market.Terms{
 		Network: p.Network, Devices: devices, CPU: a.Request.CPU, Memory: a.Request.Memory, Disk: a.Request.Disk, Egress: a.Request.Egress,
-		Executor: p.Executor.Kind(), Unit: "ms", PrepayTicks: p.Prepay, CreditTicks: credit,
+		Executor: a.Request.Executor, Unit: "ms", PrepayTicks: p.Prepay, CreditTicks: credit,
 		KeepUntil: startBy + a.Request.MaxMillis + uint64(KeepOutputs.Milliseconds()),
 		MaxOutput: min(a.Request.Disk, MaxOutputBytes), MaxLog: MaxLogBytes, PricePerHour: p.hourly(),
 	}

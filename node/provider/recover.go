@@ -22,13 +22,9 @@ func (p *Provider) Start(ctx context.Context) error {
 	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
 		return err
 	}
-	found, err := p.Executor.Recover(ctx)
+	execs, err := p.recoverAll(ctx)
 	if err != nil {
-		return fmt.Errorf("find executions of before: %w", err)
-	}
-	execs := map[string]executor.Execution{}
-	for _, e := range found {
-		execs[e.ID()] = e
+		return err
 	}
 	var live []ledger.Lease
 	err = p.Ledger.View(ctx, func(tx *ledger.Tx) error {
@@ -49,14 +45,14 @@ func (p *Provider) Start(ctx context.Context) error {
 		}
 	}
 	for _, e := range execs { // of no live lease
-		if err := errors.Join(e.Stop(ctx), e.Remove()); err != nil {
-			p.Log.Warn("left-over execution", "id", e.ID(), "err", err)
-		}
+		p.dropLeftOver(ctx, e)
 	}
+	p.check(ctx)
 	if err := errors.Join(p.forgetOld(ctx), p.dropParts()); err != nil {
 		return err
 	}
 	p.spawn(p.janitor)
+	p.spawn(p.checkOn)
 	p.spawn(p.learn)
 	return nil
 }
@@ -97,12 +93,12 @@ func (p *Provider) takeUp(ctx context.Context, rec ledger.Lease, execs map[strin
 	var lacking error
 	if l.held, lacking = p.restore(rec, l.quote); lacking != nil {
 		p.Log.Warn("the machine hasn't what the lease holds any more", "lease", l.hash, "err", lacking)
+	} else {
+		l.devices = l.held.Devices()
 	}
 	if exec != nil && (rec.State != market.Running || neverStarted(exec)) { // prepared at most
 		delete(execs, exec.ID())
-		if err := errors.Join(exec.Stop(ctx), exec.Remove()); err != nil {
-			p.Log.Warn("left-over execution", "id", exec.ID(), "err", err)
-		}
+		p.dropLeftOver(ctx, exec)
 		exec = nil
 	}
 	step := l.run

@@ -93,7 +93,7 @@ func (l *lease) tick(ctx context.Context, exec executor.Execution, units uint64)
 		l.holdBack(charged.Sub(rec.Newest.Charged))
 		return nil
 	}
-	err := l.sign(ctx, market.NotEnded, units, charged, bodyOf(exec.Usage(), l.terms), nil)
+	err := l.sign(ctx, market.NotEnded, units, charged, l.body(exec.Usage()), nil)
 	l.holdBack(market.Amount{})
 	if errors.Is(err, errOver) {
 		return l.reload(ctx)

@@ -22,6 +22,7 @@ import (
 	"souk/node/blob"
 	"souk/node/capacity"
 	"souk/node/device"
+	"souk/node/executor"
 	"souk/node/ledger"
 	"souk/node/provider"
 	blobs "souk/protocol/blob"
@@ -104,12 +105,12 @@ func (s *shop) open() {
 	var boot status.BootID
 	_, _ = rand.Read(boot[:])
 	c := provider.Config{
-		Host: s.host, Key: s.key, Network: network, Ledger: s.ledger, Blobs: store, Executor: s.stage, Capacity: s.capacity, Offers: cache,
+		Host: s.host, Key: s.key, Network: network, Ledger: s.ledger, Blobs: store, Executors: []executor.Executor{s.stage}, Capacity: s.capacity, Offers: cache,
 		Boot: boot, Dir: filepath.Join(s.dir, "logs"), Total: s.total, Speed: 1, Region: "eu", Price: market.NewAmount(3_600_000), // 1000 a second
 		Tick: time.Second, MaxTime: time.Hour, Addrs: s.host.Addrs, Protect: func(peer.ID, bool) {}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}
 	if s.fate != nil {
-		c.Ledger, c.Executor = &frailLedger{s.ledger, s.fate}, &frailStage{s.stage, s.fate}
+		c.Ledger, c.Executors = &frailLedger{s.ledger, s.fate}, []executor.Executor{&frailStage{s.stage, s.fate}}
 	}
 	s.with(&c)
 	s.Provider, err = provider.New(c)

@@ -1,7 +1,9 @@
 package capacity
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,6 +20,7 @@ type book struct {
 	clock    *clock
 	total    Total
 	rows     []*row
+	removed  map[string]bool
 	named    int
 }
 
@@ -42,6 +45,7 @@ func (b *book) reserve(t *rapid.T) {
 		Memory: rapid.Int64Range(0, 20).Draw(t, "memory") * gib,
 		Disk:   rapid.Int64Range(0, 60).Draw(t, "disk") * gib,
 	}
+	need.Exclusive = rapid.Bool().Draw(t, "exclusive")
 	var until time.Time
 	if rapid.Bool().Draw(t, "expires") {
 		until = b.clock.now.Add(time.Duration(rapid.IntRange(0, 5).Draw(t, "seconds")) * time.Second)
@@ -57,8 +61,9 @@ func (b *book) reserve(t *rapid.T) {
 	require.Len(t, r.Devices(), need.Devices.Count)
 	for _, d := range r.Devices() {
 		require.True(t, need.Devices.Match(d))
+		require.False(t, b.removed[d.ID], "%s was taken out", d.ID)
 	}
-	b.rows = append(b.rows, &row{r: r, until: until})
+	b.rows = append(b.rows, &row{r: r, until: until, committed: until.IsZero()})
 }
 
 // pick is one of the rows, nil if none could be made.
@@ -79,8 +84,36 @@ func (b *book) commit(t *rapid.T) {
 	}
 	live := b.live(row)
 	err := row.r.Commit()
-	require.Equal(t, live, err == nil)
-	row.committed = row.committed || live
+	gone := live && !row.committed && b.lacks(row)
+	require.Equal(t, live && !gone, err == nil)
+	require.Equal(t, gone, errors.Is(err, ErrRemoved))
+	row.committed = row.committed || live && !gone
+	row.released = row.released || gone
+}
+
+// lacks tells that a device of the row is out now.
+func (b *book) lacks(r *row) bool {
+	return slices.ContainsFunc(r.r.Devices(), func(d device.Device) bool { return b.removed[d.ID] })
+}
+
+func (b *book) remove(t *rapid.T) {
+	d := rapid.SampledFrom(b.total.Devices).Draw(t, "device")
+	var want []string
+	for _, row := range b.rows {
+		if b.live(row) && slices.Contains(row.r.Holding().DeviceIDs, d.ID) {
+			want = append(want, row.r.ID())
+		}
+	}
+	slices.Sort(want)
+	require.Equal(t, want, b.capacity.Remove(d.ID), "who holds it")
+	require.Equal(t, want, b.capacity.Holders(d.ID))
+	b.removed[d.ID] = true
+}
+
+func (b *book) giveBack(t *rapid.T) {
+	d := rapid.SampledFrom(b.total.Devices).Draw(t, "device")
+	require.NoError(t, b.capacity.Return(d))
+	delete(b.removed, d.ID)
 }
 
 func (b *book) release(t *rapid.T) {
@@ -98,6 +131,9 @@ func (b *book) wait(t *rapid.T) {
 func (b *book) restart(t *rapid.T) {
 	again, err := New(b.total, b.clock.Now)
 	require.NoError(t, err)
+	for id := range b.removed {
+		require.Empty(t, again.Remove(id))
+	}
 	var rows []*row
 	for _, old := range b.rows {
 		if !b.live(old) {
@@ -113,7 +149,8 @@ func (b *book) restart(t *rapid.T) {
 func (b *book) check(t *rapid.T) {
 	want := b.total
 	want.Devices = nil
-	holder := map[string]bool{}
+	shares := max(b.total.Shares, 1)
+	taken := map[string]int{}
 	for _, row := range b.rows {
 		if !b.live(row) {
 			continue
@@ -124,12 +161,17 @@ func (b *book) check(t *rapid.T) {
 		want.Disk -= holding.Disk
 		want.Slots--
 		for _, id := range holding.DeviceIDs {
-			require.False(t, holder[id], "%s is leased twice", id)
-			holder[id] = true
+			if holding.Shared {
+				taken[id]++
+			} else {
+				require.Zero(t, taken[id], "%s is leased whole and else", id)
+				taken[id] += shares
+			}
+			require.LessOrEqual(t, taken[id], shares, "%s is leased to too many", id)
 		}
 	}
 	for _, d := range b.total.Devices {
-		if !holder[d.ID] {
+		if taken[d.ID] < shares && !b.removed[d.ID] {
 			want.Devices = append(want.Devices, d)
 		}
 	}
@@ -140,12 +182,16 @@ func (b *book) check(t *rapid.T) {
 
 func TestTheAccountAlwaysAddsUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := &book{clock: &clock{now: noon}, total: machine()}
+		b := &book{clock: &clock{now: noon}, total: machine(), removed: map[string]bool{}}
+		b.total.Shares = rapid.IntRange(0, 3).Draw(t, "shares")
 		b.restart(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"reserve": b.reserve, "commit": b.commit, "release": b.release,
-			"wait": b.wait, "restart": b.restart, "": b.check,
+			"wait": b.wait, "restart": b.restart, "remove": b.remove, "return": b.giveBack, "": b.check,
 		})
+		for _, d := range b.total.Devices {
+			require.NoError(t, b.capacity.Return(d))
+		}
 		for _, row := range b.rows {
 			row.r.Release()
 		}

@@ -33,13 +33,18 @@ func (r *Reservation) Holding() Holding {
 }
 
 // Commit lifts the expiry: from now on only Release ends the reservation. A
-// second Commit changes nothing. It returns ErrExpired if it came too late and
-// ErrReleased after Release.
+// second Commit changes nothing. It returns ErrExpired if it came too late,
+// ErrReleased after Release, and ErrRemoved, with the reservation released, if
+// one of its devices was taken out meanwhile.
 func (r *Reservation) Commit() error {
 	r.capacity.mu.Lock()
 	defer r.capacity.mu.Unlock()
 	r.capacity.expire()
 	if r.ended != nil {
+		return r.ended
+	}
+	if !r.until.IsZero() && slices.ContainsFunc(r.devices, func(d device.Device) bool { return r.capacity.removed[d.ID] }) {
+		r.capacity.give(r, ErrRemoved)
 		return r.ended
 	}
 	r.until = time.Time{}

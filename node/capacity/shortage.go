@@ -1,13 +1,11 @@
 package capacity
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"souk/internal/quantity"
-	"souk/node/device"
 )
 
 // Dimension is one of the things that can be short.
@@ -72,50 +70,4 @@ func (c *Capacity) misses(h Holding) []Miss {
 		{Dimension: Slots, Need: 1, Free: int64(c.total.Slots - len(c.held)), Total: int64(c.total.Slots)},
 	}
 	return slices.DeleteFunc(rows, func(m Miss) bool { return m.Need <= m.Free })
-}
-
-// choose picks like devices that match, those with the least memory first, so
-// that the large ones stay free for who needs them. With too few, the miss
-// speaks of the group that comes nearest.
-func (c *Capacity) choose(need device.Need) ([]device.Device, []Miss) {
-	if need.Count == 0 {
-		return nil, nil
-	}
-	matching := slices.DeleteFunc(slices.Clone(c.total.Devices), func(d device.Device) bool { return !need.Match(d) })
-	slices.SortStableFunc(matching, func(a, b device.Device) int { return cmp.Compare(a.VRAM, b.VRAM) })
-	miss := Miss{Dimension: Devices, Need: int64(need.Count), Device: need.String()}
-	for _, kind := range matching {
-		var free []device.Device
-		total := int64(0)
-		for _, d := range matching {
-			if !d.Like(kind) {
-				continue
-			}
-			total++
-			if !c.leased[d.ID] {
-				free = append(free, d)
-			}
-		}
-		if len(free) >= need.Count {
-			return free[:need.Count], nil
-		}
-		miss.Free, miss.Total = max(miss.Free, int64(len(free))), max(miss.Total, total)
-	}
-	return nil, []Miss{miss}
-}
-
-// named finds devices by ID; each that is gone, or in use, is a miss.
-func (c *Capacity) named(ids []string) (found []device.Device, misses []Miss) {
-	for i, id := range ids {
-		at := slices.IndexFunc(c.total.Devices, func(d device.Device) bool { return d.ID == id })
-		switch {
-		case at < 0 || slices.Contains(ids[:i], id):
-			misses = append(misses, Miss{Dimension: Devices, Need: 1, Device: id})
-		case c.leased[id]:
-			misses = append(misses, Miss{Dimension: Devices, Need: 1, Total: 1, Device: id})
-		default:
-			found = append(found, c.total.Devices[at])
-		}
-	}
-	return found, misses
 }

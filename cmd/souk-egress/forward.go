@@ -1,0 +1,176 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"souk/node/executor/docker/egress/frame"
+)
+
+const (
+	// maxConnections keeps a job that opens more than its node carries from
+	// filling its own memory here.
+	maxConnections = 512
+	// A node that is being restarted is back within this time.
+	reconnectFor   = 20 * time.Second
+	reconnectAfter = 100 * time.Millisecond
+	// The node answers within its own look-up and dialling, 15 s.
+	answerTimeout = 30 * time.Second
+)
+
+// forwarder serves the sockets that it was started with, one for each name. It
+// lives as long as the container.
+func forwarder(names []string) {
+	// A job that ends its whole session may still want to send something.
+	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
+	runtime.GOMAXPROCS(2) // the processor is the job's
+	slots := make(chan struct{}, maxConnections)
+	var all sync.WaitGroup
+	for i, name := range names {
+		file := os.NewFile(uintptr(firstListening+i), name)
+		listener, err := net.FileListener(file)
+		if err != nil {
+			quit(exitSelf, err)
+		}
+		file.Close()
+		f := &forward{entry: i, name: name, slots: slots, socket: frame.Socket, patience: reconnectFor, tell: os.Stderr}
+		all.Go(func() { f.serve(listener) })
+	}
+	all.Wait()
+	os.Exit(exitSelf)
+}
+
+// forward brings the connections of one entry to the node.
+type forward struct {
+	entry    int
+	name     string
+	slots    chan struct{} // one for each open connection
+	socket   string
+	patience time.Duration // for a node that isn't there
+	tell     io.Writer     // where the job's user reads why there is no connection
+	told     atomic.Uint64 // a bit for each status that was told of, bit 0 for a lost node
+}
+
+// serve ends when listener is closed.
+func (f *forward) serve(listener net.Listener) {
+	var open sync.WaitGroup
+	defer open.Wait()
+	for {
+		f.slots <- struct{}{}
+		conn, err := listener.Accept()
+		if err != nil {
+			<-f.slots
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			time.Sleep(reconnectAfter) // out of file descriptors, most likely
+			continue
+		}
+		open.Go(func() {
+			defer func() { <-f.slots }()
+			f.carry(conn.(*net.TCPConn))
+		})
+	}
+}
+
+// carry serves one connection of the job.
+func (f *forward) carry(job *net.TCPConn) {
+	defer job.Close()
+	node, err := f.ask()
+	if err != nil {
+		job.SetLinger(0) //nolint:errcheck // the job sees a closed connection instead of a reset one
+		return
+	}
+	defer node.Close()
+	var both sync.WaitGroup
+	var said atomic.Bool // the job said all that it has to say
+	both.Go(func() {
+		_, err := io.Copy(node, job)
+		said.Store(err == nil)
+		if err != nil || node.CloseWrite() != nil {
+			node.Close()
+		}
+	})
+	both.Go(func() {
+		_, err := io.Copy(job, node)
+		// What broke off outside must not look complete in here. In this order:
+		// once all is said, closing for writing looks like hanging up.
+		if hung := frame.Hung(node); err != nil || hung && !said.Load() {
+			job.SetLinger(0) //nolint:errcheck // as above
+			job.Close()
+			return
+		}
+		job.CloseWrite() //nolint:errcheck // the job has closed it, then
+	})
+	both.Wait()
+}
+
+// ask gives a connection to this entry's place through the node, or tells the
+// job's user why there is none.
+func (f *forward) ask() (*net.UnixConn, error) {
+	conn, err := f.dial()
+	if err != nil {
+		f.say(0, fmt.Sprintf("%s can't be reached, because the provider's node doesn't answer: %v", f.name, err))
+		return nil, err
+	}
+	status, err := f.greet(conn)
+	switch {
+	case err != nil:
+		f.say(0, fmt.Sprintf("%s can't be reached, because the provider's node broke off: %v", f.name, err))
+	case status != frame.Connected:
+		f.say(status, fmt.Sprintf("%s can't be reached: %s", f.name, status))
+		err = errors.New(status.String())
+	default:
+		return conn, nil
+	}
+	conn.Close()
+	return nil, err
+}
+
+func (f *forward) greet(conn *net.UnixConn) (frame.Status, error) {
+	if err := conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
+		return 0, err
+	}
+	// A node that is busy says so before it is asked.
+	asked := frame.WriteHeader(conn, f.entry)
+	status, err := frame.ReadStatus(conn)
+	if err != nil {
+		return 0, errors.Join(asked, err)
+	}
+	return status, conn.SetDeadline(time.Time{})
+}
+
+// dial connects to the node, for some time also to one that isn't there.
+func (f *forward) dial() (*net.UnixConn, error) {
+	give := time.Now().Add(f.patience)
+	for {
+		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: f.socket, Net: "unix"})
+		if err == nil {
+			return conn, nil
+		}
+		away := errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EAGAIN)
+		if !away || time.Now().After(give) {
+			return nil, err
+		}
+		time.Sleep(reconnectAfter)
+	}
+}
+
+// say writes one line for each status, and no more.
+func (f *forward) say(status frame.Status, line string) {
+	bit := uint64(1) << (status % 64)
+	if f.told.Or(bit)&bit == 0 {
+		fmt.Fprintln(f.tell, "souk-egress:", line)
+	}
+}

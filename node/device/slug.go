@@ -26,7 +26,8 @@ var variants = map[string]bool{"ti": true, "super": true, "tisuper": true, "xt":
 // Slug turns a model's name into the name that people and the DHT use:
 // "NVIDIA GeForce RTX 4090", "RTX4090" and "rtx-4090" are all "rtx-4090",
 // "NVIDIA A100-SXM4-40GB" is "a100-40gb". It is "" for a name without an ASCII
-// letter or digit. A slug is its own slug.
+// letter or digit. A card without a name is "amd-744c", after its PCI device ID.
+// A slug is its own slug.
 func Slug(model string) string {
 	if len(model) > maxName {
 		model = model[:maxName]
@@ -35,10 +36,17 @@ func Slug(model string) string {
 		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r)
 	})
 	parts := meaningful(words)
-	if len(parts) == 0 {
+	if len(parts) == 0 || unnamed(words) {
 		parts = words
 	}
 	return strings.Join(joinSize(parts), "-")
+}
+
+// unnamed tells of a card that nobody but its maker's PCI device ID names:
+// "amd 744c". The number alone could be another maker's.
+func unnamed(words []string) bool {
+	return len(words) == 2 && (words[0] == "amd" || words[0] == "intel") &&
+		len(words[1]) == 4 && strings.Trim(words[1], "0123456789abcdef") == ""
 }
 
 // meaningful drops the noise, also what turns out to be noise once split.

@@ -3557,10 +3557,13 @@ func (x *ChallengeFill) GetBlocks() uint64 {
 	return 0
 }
 
-// ChallengeSweep is answered by a commit to each device's sums, 8 bytes each.
+// ChallengeSweep reads all of the memory passes times, under nonce, nonce + 1
+// and so on. It is answered by a commit to each device's sums of the blocks,
+// added up over the passes, 8 bytes each.
 type ChallengeSweep struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Nonce         uint64                 `protobuf:"fixed64,1,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	Passes        uint32                 `protobuf:"varint,2,opt,name=passes,proto3" json:"passes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3598,6 +3601,13 @@ func (*ChallengeSweep) Descriptor() ([]byte, []int) {
 func (x *ChallengeSweep) GetNonce() uint64 {
 	if x != nil {
 		return x.Nonce
+	}
+	return 0
+}
+
+func (x *ChallengeSweep) GetPasses() uint32 {
+	if x != nil {
+		return x.Passes
 	}
 	return 0
 }
@@ -4077,9 +4087,10 @@ const file_souk_proto_rawDesc = "" +
 	"\x06rounds\x18\x04 \x01(\rR\x06rounds\"=\n" +
 	"\rChallengeFill\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\fR\x05nonce\x12\x16\n" +
-	"\x06blocks\x18\x02 \x01(\x04R\x06blocks\"&\n" +
+	"\x06blocks\x18\x02 \x01(\x04R\x06blocks\">\n" +
 	"\x0eChallengeSweep\x12\x14\n" +
-	"\x05nonce\x18\x01 \x01(\x06R\x05nonce\"R\n" +
+	"\x05nonce\x18\x01 \x01(\x06R\x05nonce\x12\x16\n" +
+	"\x06passes\x18\x02 \x01(\rR\x06passes\"R\n" +
 	"\x0eChallengeChase\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\x06R\x05nonce\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x06R\x05start\x12\x14\n" +

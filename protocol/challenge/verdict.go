@@ -1,0 +1,79 @@
+package challenge
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"souk/protocol/market"
+)
+
+// Reason names what a provider was caught at.
+type Reason string
+
+// The reasons. A provider that refuses or breaks off is not caught: then Run returns an error.
+const (
+	WrongProduct   Reason = "wrong_product"   // a product that was shown isn't what was asked for
+	CommitMismatch Reason = "commit_mismatch" // what was shown isn't what was committed to
+	TooSlow        Reason = "too_slow"        // slower than the rate that is claimed
+	SharedDevice   Reason = "shared_device"   // all devices at once are slower than one of them alone
+	LessMemory     Reason = "less_memory"     // memory that was promised can't be filled
+	SlowMemory     Reason = "slow_memory"     // memory is recomputed, or far slower than claimed
+	WrongMemory    Reason = "wrong_memory"    // what was read from memory isn't what was filled in
+	BadAnswer      Reason = "bad_answer"      // an answer that no correct provider gives
+)
+
+// Claim is what a provider says of like devices, and what is to be touched of it.
+type Claim struct {
+	Lease  market.Hash // the asker's lease of the devices; zero: free ones
+	Slug   string
+	Count  int
+	Blocks uint64 // of each device's memory to fill; 0: memory is left out
+	Mops   uint64 // of each device; 0: nobody claims a rate
+	MBps   uint64 // of each device; 0: nobody claims one
+}
+
+// Verdict is what a challenge showed. All rates are lower bounds: the network's
+// time that wasn't seen in pings counts as the devices'.
+type Verdict struct {
+	Caught    Reason        `json:"caught,omitempty"` // empty: it stood the test
+	Sentence  string        `json:"sentence"`
+	Simulated bool          `json:"simulated,omitempty"` // no device computed; nothing here is measured
+	Slug      string        `json:"slug"`
+	Count     int           `json:"count"`
+	One       uint64        `json:"one"`       // millions of multiplications with addition per second, of one device alone
+	All       uint64        `json:"all"`       // of all devices at once
+	MBps      uint64        `json:"mbps"`      // 10^6 bytes read per second, of all devices at once
+	Touched   uint64        `json:"touched"`   // bytes that were filled and read, of all devices together
+	StepNanos uint64        `json:"stepNanos"` // of one read after another, at most
+	RTT       time.Duration `json:"rtt"`       // the shortest ping
+}
+
+// caught is how a check ends a challenge.
+type caught struct {
+	reason   Reason
+	sentence string
+}
+
+func (c *caught) Error() string { return c.sentence }
+
+func catch(r Reason, format string, args ...any) error {
+	return &caught{r, fmt.Sprintf(format, args...)}
+}
+
+// conclude makes the verdict of how a challenge ended; other errors stay errors.
+func (v Verdict) conclude(err error) (Verdict, error) {
+	var c *caught
+	switch {
+	case errors.As(err, &c):
+		v.Caught, v.Sentence = c.reason, c.sentence
+		return v, nil
+	case err != nil:
+		return v, err
+	}
+	v.Sentence = fmt.Sprintf("%dx %s multiply %d million residues/s together, read %d MB/s, and touched %d MiB", v.Count, v.Slug, v.All, v.MBps, v.Touched>>20)
+	if v.Simulated {
+		v.Sentence += "; simulated on a CPU, so nothing is measured"
+	}
+	return v, nil
+}

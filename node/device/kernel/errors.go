@@ -23,3 +23,13 @@ func CheckSteps(steps int) error {
 	}
 	return nil
 }
+
+// NotFoundError is a device that a driver doesn't have.
+type NotFoundError struct {
+	Driver string // "opencl"
+	ID     string
+}
+
+func (e *NotFoundError) Error() string {
+	return fmt.Sprintf("%s has no device %s on this machine; `souk devices` lists those that are here", e.Driver, e.ID)
+}

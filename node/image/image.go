@@ -78,7 +78,7 @@ func (r Resolver) Pin(ctx context.Context, text string) (Pinned, error) {
 	}
 	tag, err := name.NewTag(text)
 	if err != nil {
-		return Pinned{}, wrong("%.100q is no image name; write one such as ghcr.io/you/app:1, or the path of an archive that ends in .tar", text)
+		return Pinned{}, notAName(text)
 	}
 	ref := reference{text: text, bare: strings.TrimSuffix(text, ":"+tag.TagStr()), tag: tag}
 	if r.Docker != nil {
@@ -88,6 +88,22 @@ func (r Resolver) Pin(ctx context.Context, text string) (Pinned, error) {
 		}
 	}
 	return r.ofRegistry(ctx, ref)
+}
+
+// CheckName says whether text can name an image, and asks nobody.
+func CheckName(text string) error {
+	if at := malformedDigest.FindStringSubmatch(text); at != nil {
+		_, err := pinnedByName(text, at[1])
+		return err
+	}
+	if _, err := name.NewTag(text); err != nil {
+		return notAName(text)
+	}
+	return nil
+}
+
+func notAName(text string) error {
+	return wrong("%.100q is no image name; write one such as ghcr.io/you/app:1, or the path of an archive that ends in .tar", text)
 }
 
 // pinnedByName takes the digest that the user wrote.

@@ -40,10 +40,12 @@ func newDraft(dir string) *draft {
 var setters = map[string]func(d *draft, at place, text string) error{
 	"name":                 (*draft).setName,
 	"task.wasm":            (*draft).setWASM,
+	"task.image":           (*draft).setImage,
+	"verify.challenge":     func(d *draft, at place, s string) error { return setBool(&d.spec.Verify.Challenge, at, s) },
 	"task.realTime":        func(d *draft, at place, s string) error { return setBool(&d.spec.RealTime, at, s) },
 	"outputs":              (*draft).setOutputs,
 	"needs.cpu":            func(d *draft, at place, s string) error { return setInt(&d.spec.CPU, at, s, 1, market.MaxCPU) },
-	"needs.memory":         func(d *draft, at place, s string) error { return setSize(&d.spec.Memory, at, s, MaxMemory) },
+	"needs.memory":         func(d *draft, at place, s string) error { return setSize(&d.spec.Memory, at, s, MaxImage) },
 	"needs.disk":           func(d *draft, at place, s string) error { return setSize(&d.spec.Disk, at, s, 1<<60) },
 	"needs.gpu":            (*draft).setGPU,
 	"needs.vram":           func(d *draft, at place, s string) error { return setSize(&d.vram, at, s, 1<<50) },
@@ -78,7 +80,10 @@ func (d *draft) setWASM(at place, text string) error {
 	if text == "" {
 		return at.wrong("the path of a WASM module is needed, such as train.wasm")
 	}
-	d.spec.WASM = d.absolute(text)
+	if d.spec.Image != nil && at.file != "" {
+		return at.wrong("there is an image too; a job has one of wasm and image")
+	}
+	d.spec.WASM, d.spec.Image = d.absolute(text), nil
 	return nil
 }
 

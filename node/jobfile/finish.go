@@ -20,17 +20,17 @@ import (
 // finish fills in what follows from the rest, and looks at everything that
 // can be known before a provider is asked.
 func (d *draft) finish(file string) (Spec, error) {
-	if d.spec.WASM == "" {
-		return Spec{}, d.placeOf("task.wasm", file).wrong("the job has no module; write the path of a .wasm file")
+	if d.spec.WASM == "" && d.spec.Image == nil {
+		return Spec{}, d.placeOf("task.wasm", file).wrong("the job has no module; write the path of a .wasm file, or an image (task.image)")
 	}
 	if d.spec.Name == "" {
-		d.spec.Name = nameOf(d.spec.WASM)
+		d.spec.Name = nameOf(d.spec)
 	}
 	d.settleGPU()
 	if err := d.settleTotal(file); err != nil {
 		return Spec{}, err
 	}
-	if err := checkModule(d.placeOf("task.wasm", file), d.spec.WASM); err != nil {
+	if err := d.checkProgram(file); err != nil {
 		return Spec{}, err
 	}
 	if err := d.checkInputs(); err != nil {
@@ -55,9 +55,14 @@ func (d *draft) settleGPU() {
 
 var notName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
-// nameOf makes a name of the module's file name.
-func nameOf(path string) string {
-	base := filepath.Base(path)
+// nameOf makes a name of the module's or archive's file name, or of the image's.
+func nameOf(s Spec) string {
+	base := filepath.Base(s.Program())
+	if s.Image != nil && s.Image.Path == "" {
+		base, _, _ = strings.Cut(s.Image.Ref, "@")
+		base, _, _ = strings.Cut(filepath.Base(base), ":")
+		base += archiveSuffix
+	}
 	name := strings.TrimLeft(notName.ReplaceAllString(strings.TrimSuffix(base, filepath.Ext(base)), "-"), "-._")
 	if name == "" {
 		return "job"
@@ -104,6 +109,9 @@ func (d *draft) checkDocument(file string) error {
 	job := market.Job{
 		Name: d.spec.Name, WASM: anyCID, Args: d.spec.Args, Env: d.spec.Env,
 		Outputs: d.spec.Outputs, RealTime: d.spec.RealTime,
+	}
+	if d.spec.Image != nil {
+		job.WASM, job.Image = cid.Undef, &market.Image{Archive: anyCID}
 	}
 	for i, in := range d.spec.Inputs {
 		job.Inputs = append(job.Inputs, market.Input{At: in.At, CID: anyCID})

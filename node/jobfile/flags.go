@@ -10,12 +10,13 @@ type Setting struct {
 	// Flag is what the user wrote, for errors: "--memory".
 	Flag string
 	// Field is what it sets: a field of the job file such as "needs.memory"
-	// that takes one value, or "inputs" with SRC:/at, or "env" with K=V.
+	// that takes one value, or "inputs" with SRC:/at, "env" with K=V, or "needs.egress".
 	Field string
 	Text  string
 }
 
-// FromFlags makes a job of a module, its arguments and settings. Relative
+// FromFlags makes a job of a module, its arguments and settings; the module is
+// empty where a setting names an image. Relative
 // paths start at the working directory. Its errors are *Error.
 func FromFlags(module string, args []string, settings []Setting) (Spec, error) {
 	dir, err := os.Getwd()
@@ -23,8 +24,10 @@ func FromFlags(module string, args []string, settings []Setting) (Spec, error) {
 		return Spec{}, place{}.wrong("the working directory is gone: %v", err)
 	}
 	d := newDraft(dir)
-	if err := d.set("task.wasm", place{field: "module"}, module); err != nil {
-		return Spec{}, err
+	if module != "" {
+		if err := d.set("task.wasm", place{field: "module"}, module); err != nil {
+			return Spec{}, err
+		}
 	}
 	for _, arg := range args {
 		if err := d.addArg(place{field: "arguments"}, arg); err != nil {
@@ -53,6 +56,8 @@ func (d *draft) apply(settings []Setting) error {
 				return at.wrong("%.40q has no =; write NAME=VALUE", s.Text)
 			}
 			err = d.addEnv(at, key, value)
+		case "needs.egress":
+			err = d.addEgress(at, s.Text)
 		default:
 			if setters[s.Field] == nil {
 				return at.wrong("a job has no field %.40q", s.Field)

@@ -3,7 +3,8 @@
 //
 // It promises that a Spec which it returns can be sent: sizes, times, prices
 // and guest paths are within souk's limits, the module is a readable WASM
-// program with a _start function, every input exists, and Write gives a file
+// program with a _start function or the image has a name or is a readable
+// archive, every input exists, and Write gives a file
 // that reads back as the same Spec. Errors name the file, line and field, or
 // the flag, and what would be valid. It never starts, sends or changes anything.
 //
@@ -23,7 +24,8 @@ import (
 // absolute. It travels between souk's processes as JSON.
 type Spec struct {
 	Name           string            `json:"name"`
-	WASM           string            `json:"wasm"` // path of the module
+	WASM           string            `json:"wasm,omitempty"` // path of the module; one of WASM and Image
+	Image          *Image            `json:"image,omitempty"`
 	Args           []string          `json:"args,omitempty"`
 	Env            map[string]string `json:"env,omitempty"`
 	RealTime       bool              `json:"realTime,omitempty"`
@@ -34,11 +36,41 @@ type Spec struct {
 	Disk           int64             `json:"disk"`   // bytes
 	GPU            *market.GPUNeed   `json:"gpu,omitempty"`
 	AllowSimulated bool              `json:"allowSimulated,omitempty"`
+	Egress         []string          `json:"egress,omitempty"` // host:port that the job may connect to
+	Verify         Verify            `json:"verify,omitzero"`
 	Time           time.Duration     `json:"time"`            // longest running time, ns
 	Price          *market.Amount    `json:"price,omitempty"` // limit per hour; nil: none
 	Total          market.Amount     `json:"total"`           // limit over all executions
 	Region         string            `json:"region"`
 	Retries        int               `json:"retries"`
+}
+
+// Image is a container image; one of Ref and Path is set.
+type Image struct {
+	Ref      string `json:"ref,omitempty"`      // as the user wrote it; node/image finds its digest
+	Path     string `json:"path,omitempty"`     // of an archive as "docker save" writes it
+	Platform string `json:"platform,omitempty"` // "linux/amd64"; empty: not known
+}
+
+// Kind is the executor that the job needs.
+func (s Spec) Kind() string {
+	if s.Image != nil {
+		return market.KindDocker
+	}
+	return market.KindWASM
+}
+
+// Program is the path of what is run, empty for an image that is pulled.
+func (s Spec) Program() string {
+	if s.Image != nil {
+		return s.Image.Path
+	}
+	return s.WASM
+}
+
+// Verify is what is checked of the provider.
+type Verify struct {
+	Challenge bool `json:"challenge,omitempty"` // the leased devices, before the job runs
 }
 
 // Input is a file or folder that the job finds at At; one of Path and CID is set.
@@ -53,6 +85,7 @@ const (
 	MaxFile    = 256 << 10 // bytes of a job file
 	MaxModule  = 256 << 20 // bytes of a WASM module
 	MaxMemory  = 4 << 30   // bytes that WebAssembly can address
+	MaxImage   = 1 << 50   // bytes of memory of an image's job: what a machine may have
 	MaxInputs  = 16 << 30  // bytes of all inputs together
 	MaxRetries = 10
 

@@ -9,6 +9,7 @@ import (
 func (d *draft) readTask(at place, value *yaml.Node) error {
 	return d.mapping(at, value, map[string]reader{
 		"wasm":     d.scalar("task.wasm"),
+		"image":    d.scalar("task.image"),
 		"args":     d.readArgs,
 		"env":      d.readEnv,
 		"realTime": d.scalar("task.realTime"),
@@ -27,6 +28,31 @@ func (d *draft) readArgs(at place, value *yaml.Node) error {
 		}
 		at.line = item.Line
 		if err := d.addArg(at, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readNeeds reads what is needed: single values, and a list of places.
+func (d *draft) readNeeds(at place, value *yaml.Node) error {
+	readers := d.fields("needs")
+	readers["egress"] = d.readEgress
+	return d.mapping(at, value, readers)
+}
+
+func (d *draft) readEgress(at place, value *yaml.Node) error {
+	at.line = value.Line
+	if value.Kind != yaml.SequenceNode {
+		return at.wrong("%s stands where a list is needed, such as [\"example.org:443\"]", kindOf(value))
+	}
+	for _, item := range value.Content {
+		text, err := scalarText(at, item)
+		if err != nil {
+			return err
+		}
+		at.line = item.Line
+		if err := d.addEgress(at, text); err != nil {
 			return err
 		}
 	}

@@ -18,12 +18,14 @@ type document struct {
 	Outputs string        `yaml:"outputs,omitempty"`
 	Needs   documentNeeds `yaml:"needs"`
 	Limits  documentLimit `yaml:"limits"`
+	Verify  documentCheck `yaml:"verify,omitempty"`
 	Region  string        `yaml:"region"`
 	Retries int           `yaml:"retries"`
 }
 
 type documentTask struct {
-	WASM     string            `yaml:"wasm"`
+	WASM     string            `yaml:"wasm,omitempty"`
+	Image    string            `yaml:"image,omitempty"`
 	Args     []string          `yaml:"args,omitempty,flow"`
 	Env      map[string]string `yaml:"env,omitempty"`
 	RealTime bool              `yaml:"realTime,omitempty"`
@@ -42,6 +44,12 @@ type documentNeeds struct {
 	GPU            string `yaml:"gpu,omitempty"`
 	VRAM           string `yaml:"vram,omitempty"`
 	AllowSimulated bool   `yaml:"allowSimulated,omitempty"`
+
+	Egress []string `yaml:"egress,omitempty,flow"`
+}
+
+type documentCheck struct {
+	Challenge bool `yaml:"challenge,omitempty"`
 }
 
 type documentLimit struct {
@@ -57,17 +65,22 @@ func (a amount) MarshalYAML() (any, error) {
 	return &yaml.Node{Kind: yaml.ScalarNode, Value: string(a)}, nil
 }
 
-// Write writes s as a job file with every default in it. Reading it gives s again.
+// Write writes s as a job file with every default in it. Reading it gives s
+// again, but for the platform of an image that is pulled.
 func (s Spec) Write(w io.Writer) error {
 	doc := document{
 		Name:    s.Name,
 		Task:    documentTask{WASM: s.WASM, Args: s.Args, Env: s.Env, RealTime: s.RealTime},
 		Outputs: s.Outputs,
 		Needs: documentNeeds{
-			CPU: s.CPU, Memory: quantity.Format(s.Memory), Disk: quantity.Format(s.Disk), AllowSimulated: s.AllowSimulated,
+			CPU: s.CPU, Memory: quantity.Format(s.Memory), Disk: quantity.Format(s.Disk), AllowSimulated: s.AllowSimulated, Egress: s.Egress,
 		},
 		Limits: documentLimit{Time: s.Time.String(), Total: amount(money.Format(s.Total))},
 		Region: s.Region, Retries: s.Retries,
+	}
+	doc.Verify.Challenge = s.Verify.Challenge
+	if s.Image != nil {
+		doc.Task.Image = s.Image.Ref + s.Image.Path
 	}
 	for _, in := range s.Inputs {
 		doc.Inputs = append(doc.Inputs, documentIn(in))

@@ -90,7 +90,8 @@ func (d *draft) readDocument(whole place, data []byte) error {
 		"task":    d.readTask,
 		"inputs":  d.readInputs,
 		"outputs": d.scalar("outputs"),
-		"needs":   d.section("needs"),
+		"needs":   d.readNeeds,
+		"verify":  d.section("verify"),
 		"limits":  d.section("limits"),
 		"region":  d.scalar("region"),
 		"retries": d.scalar("retries"),
@@ -156,13 +157,18 @@ func (d *draft) scalar(field string) reader {
 
 // section reads a mapping whose fields are all scalars.
 func (d *draft) section(name string) reader {
+	readers := d.fields(name)
+	return func(at place, value *yaml.Node) error { return d.mapping(at, value, readers) }
+}
+
+func (d *draft) fields(name string) map[string]reader {
 	readers := map[string]reader{}
 	for field := range setters {
 		if key, ok := strings.CutPrefix(field, name+"."); ok {
 			readers[key] = d.scalar(field)
 		}
 	}
-	return func(at place, value *yaml.Node) error { return d.mapping(at, value, readers) }
+	return readers
 }
 
 // scalarText is a value's text as it was written.

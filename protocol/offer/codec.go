@@ -20,10 +20,14 @@ func fill(p *pb.Offer, o Offer) {
 		p.Addresses = append(p.Addresses, a.Bytes())
 	}
 	for _, d := range o.Devices {
-		p.Devices = append(p.Devices, &pb.Device{
+		q := &pb.Device{
 			Model: d.Model, Slug: d.Slug, Vram: uint64(d.VRAM), Evidence: d.Evidence, //nolint:gosec // own figures
 			Count: uint32(d.Count), Free: uint32(d.Free), //nolint:gosec // own figures
-		})
+		}
+		for _, m := range d.Measured {
+			q.Measured = append(q.Measured, m.inOffer())
+		}
+		p.Devices = append(p.Devices, q)
 	}
 	p.Cpu, p.Memory, p.Disk = uint32(o.CPU), uint64(o.Memory), uint64(o.Disk)                               //nolint:gosec // own figures
 	p.CpuTotal, p.MemoryTotal, p.DiskTotal = uint32(o.CPUTotal), uint64(o.MemoryTotal), uint64(o.DiskTotal) //nolint:gosec // own figures
@@ -33,7 +37,7 @@ func fill(p *pb.Offer, o Offer) {
 	p.TickMillis, p.MaxMillis = uint64(o.Tick.Milliseconds()), uint64(o.MaxTime.Milliseconds()) //nolint:gosec // own figures
 }
 
-func read(p *pb.Offer) (Offer, error) {
+func read(p *pb.Offer, now time.Time) (Offer, error) {
 	id, err := peer.IDFromBytes(p.GetPeer())
 	if err != nil {
 		return Offer{}, fmt.Errorf("peer: %w", err)
@@ -63,7 +67,11 @@ func read(p *pb.Offer) (Offer, error) {
 		MaxTime: time.Duration(p.GetMaxMillis()) * time.Millisecond,  //nolint:gosec // checked by plausible
 	}
 	for _, d := range p.GetDevices() {
-		o.Devices = append(o.Devices, Device{Free: int(d.GetFree()), Device: market.Device{
+		measured, err := readMeasured(p, d, now)
+		if err != nil {
+			return Offer{}, err
+		}
+		o.Devices = append(o.Devices, Device{Free: int(d.GetFree()), Measured: measured, Device: market.Device{
 			Model: d.GetModel(), Slug: d.GetSlug(), VRAM: int64(d.GetVram()), Count: int(d.GetCount()), Evidence: d.GetEvidence(), //nolint:gosec // checked by plausible
 		}})
 	}
@@ -95,7 +103,11 @@ func plausible(p *pb.Offer) error {
 	if t := p.GetTickMillis(); t < market.MinTickMillis || t > market.MaxTickMillis || p.GetMaxMillis() > market.MaxLeaseMillis {
 		return fmt.Errorf("a tick of %d ms, or a longest time of %d ms", t, p.GetMaxMillis())
 	}
+	measured := 0
 	for _, d := range p.GetDevices() {
+		if measured += len(d.GetMeasured()); measured > MaxAllMeasured {
+			return fmt.Errorf("more than %d measurements", MaxAllMeasured)
+		}
 		if d.GetVram() > most || d.GetCount() > market.MaxGPUs || d.GetFree() > d.GetCount() {
 			return fmt.Errorf("device figures that no machine has")
 		}

@@ -10,6 +10,7 @@ package offer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -30,10 +31,12 @@ const (
 	Tolerance = 5 * time.Minute // of clocks that differ
 )
 
-// Device is a kind of GPU with how many of it are free.
+// Device is a kind of GPU with how many of it are free. Its evidence is
+// "measured" if and only if there are measurements.
 type Device struct {
 	market.Device
-	Free int
+	Free     int
+	Measured []Measurement
 }
 
 // Offer is what a provider has free and its price.
@@ -84,22 +87,39 @@ func (r *rec) MarshalRecord() ([]byte, error) {
 
 func (r *rec) UnmarshalRecord(b []byte) error { return proto.Unmarshal(b, &r.Offer) }
 
-// Seal signs an offer with its peer's key.
+// Seal signs an offer with its peer's key. Of the measurements it leaves out
+// the oldest as far as the offer has no room for them.
 func Seal(o Offer, key crypto.PrivKey) ([]byte, error) {
+	o.Devices = slices.Clone(o.Devices)
+	for countMeasured(o.Devices) > MaxAllMeasured {
+		dropOldest(o.Devices)
+	}
+	for {
+		b, err := seal(o, key)
+		if len(b) <= MaxBytes || err != nil {
+			return b, err
+		}
+		if !dropOldest(o.Devices) {
+			return nil, fmt.Errorf("%w: %d bytes, %d are allowed: offer fewer kinds of device or addresses", ErrInvalid, len(b), MaxBytes)
+		}
+	}
+}
+
+func countMeasured(devices []Device) (n int) {
+	for _, d := range devices {
+		n += len(d.Measured)
+	}
+	return n
+}
+
+func seal(o Offer, key crypto.PrivKey) ([]byte, error) {
 	r := &rec{}
 	fill(&r.Offer, o)
 	env, err := record.Seal(r, key)
 	if err != nil {
 		return nil, err
 	}
-	b, err := env.Marshal()
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > MaxBytes {
-		return nil, fmt.Errorf("%w: %d bytes, %d are allowed: offer fewer kinds of device or addresses", ErrInvalid, len(b), MaxBytes)
-	}
-	return b, nil
+	return env.Marshal()
 }
 
 // Open checks a sealed offer: size, signature, peer, network, expiry, figures.
@@ -112,7 +132,7 @@ func Open(sealed []byte, network string, now time.Time) (Offer, error) {
 	if err != nil {
 		return Offer{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	o, err := read(&r.Offer)
+	o, err := read(&r.Offer, now)
 	if err != nil {
 		return Offer{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}

@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"souk/node/control"
 	"souk/protocol/market"
-	"souk/protocol/receiptfile"
 )
 
 func (a *app) receiptsCommand() *cobra.Command {
@@ -113,50 +110,4 @@ func readReceipts(b market.Bundle) ([]shownReceipt, error) {
 		})
 	}
 	return out, nil
-}
-
-func (a *app) receiptsExport() *cobra.Command {
-	var file string
-	cmd := &cobra.Command{
-		Use:   "export ID -o FILE.car",
-		Short: "Write all documents of a lease into one file, which proves itself",
-		Args:  usageArgs(cobra.ExactArgs(1)),
-		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, args []string) error {
-			if file == "" {
-				return usage("name the file to write: -o FILE.car")
-			}
-			n, err := a.node(ctx, cmd)
-			if err != nil {
-				return err
-			}
-			bundle, err := n.Bundle(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			if err := writeReceiptFile(file, bundle); err != nil {
-				return fail("storage_trouble", err)
-			}
-			return a.say("written to "+file, map[string]any{"event": "exported", "file": file})
-		}),
-	}
-	cmd.Flags().StringVarP(&file, "output", "o", "", "the file to write, which must not exist")
-	return cmd
-}
-
-func writeReceiptFile(file string, bundle market.Bundle) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the user's own path
-	if os.IsExist(err) {
-		return fmt.Errorf("%s exists; name a file that doesn't", file)
-	}
-	if err != nil {
-		return err
-	}
-	err = receiptfile.Write(f, bundle)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		_ = os.Remove(file)
-	}
-	return err
 }

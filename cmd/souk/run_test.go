@@ -164,7 +164,7 @@ func TestBadUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"run"}, {"run", "a", "b"}, {"run", "gone.yaml"}, {"run", "--"}, {"run", "x", "--", "m.wasm"}, {"run", "--nonsense", "job.yaml"},
 		{"run", "--max-price", "-1", "job.yaml"}, {"run", "--max-price", "1e40", "job.yaml"}, {"run", "--memory", "lots", "job.yaml"},
-		{"run", "--", "gone.wasm"}, {"nonsense"}, {"node", "nonsense"}, {"receipts", "verify"}, {"receipts", "verify", "--all", "x"}, {"job"}, {"jobs", "x"},
+		{"run", "--", "gone.wasm"}, {"nonsense"}, {"node", "nonsense"}, {"receipts", "verify"}, {"receipts", "export", "-o", "x"}, {"receipts", "export", "abc"}, {"receipts", "export", "--all"}, {"receipts", "export", "--all", "abc", "-o", "x"}, {"receipts", "verify", "--all", "x"}, {"job"}, {"jobs", "x"},
 		{"offers", "--gpu", "RTX:0"}, {"provide"},
 	} {
 		require.Equal(t, 2, d.souk(args...), "%v: %s", args, d.err.String())

@@ -6,7 +6,6 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,59 +101,6 @@ func (w *world) job(name, id string) control.JobInfo {
 func (w *world) receipts(name string) []control.ReceiptInfo {
 	w.t.Helper()
 	return decode[control.ReceiptInfo](w.t, souk(w.t, w.dir(name), "receipts", "list", "--json").ends(0).out.String())
-}
-
-// agree waits until the books of the named nodes hold the same: per lease one
-// countersigned charge, on both sides.
-func (w *world) agree(clients, providers []string) {
-	w.t.Helper()
-	var why string
-	ok := func() bool {
-		why = w.difference(clients, providers)
-		return why == ""
-	}
-	for deadline := time.Now().Add(patience); !ok(); {
-		if time.Now().After(deadline) {
-			require.FailNow(w.t, "the books disagree", why)
-		}
-		<-time.After(4 * lookAgain)
-	}
-	for _, name := range slices.Concat(clients, providers) {
-		souk(w.t, w.dir(name), "receipts", "verify", "--all").ends(0)
-	}
-}
-
-func (w *world) difference(clients, providers []string) string {
-	paid := map[string]control.ReceiptInfo{}
-	for _, c := range clients {
-		for _, r := range w.receipts(c) {
-			paid[r.Lease+w.node(c).Peer+r.Peer] = r
-		}
-	}
-	for _, p := range providers {
-		for _, r := range w.receipts(p) {
-			if !slices.ContainsFunc(clients, func(c string) bool { return w.node(c).Peer == r.Peer }) {
-				continue
-			}
-			key := r.Lease + r.Peer + w.node(p).Peer
-			mine, ok := paid[key]
-			delete(paid, key)
-			if !ok && !r.Countersigned.IsZero() {
-				return fmt.Sprintf("%s has %s countersigned on lease %s, of which its client knows nothing", p, r.Countersigned, r.Lease)
-			}
-			if ok && mine.Countersigned != r.Countersigned {
-				return fmt.Sprintf("lease %s: %s has %s countersigned, its client %s", r.Lease, p, r.Countersigned, mine.Countersigned)
-			}
-		}
-	}
-	for _, r := range paid {
-		for _, p := range providers {
-			if r.Peer == w.node(p).Peer && !r.Countersigned.IsZero() {
-				return fmt.Sprintf("%s knows nothing of lease %s, for which %s is countersigned", p, r.Lease, r.Countersigned)
-			}
-		}
-	}
-	return ""
 }
 
 // nothingLeft waits until no process of a node is there, which was killed.

@@ -14,13 +14,15 @@ import (
 )
 
 func (a *app) doctorCommand() *cobra.Command {
+	var noStart bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what is wrong with this machine, key, network, clock and executors, and what to do",
-		Long:  "Looks at what can be seen without a node, then asks the node, which it starts if none runs. Ends with 1 if something is wrong.",
-		Args:  usageArgs(cobra.NoArgs),
+		Long: "Looks at what can be seen without a node, then asks the node, which it starts if none runs. Ends with 1 if something is wrong.\n" +
+			"With --no-start, a node that doesn't run is wrong: for a health check beside a node that is meant to run.",
+		Args: usageArgs(cobra.NoArgs),
 		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
-			checks := a.checks(ctx, cmd)
+			checks := a.checks(ctx, cmd, noStart)
 			err := list(a, checks, func() {
 				rows := make([][]string, 0, len(checks))
 				for _, c := range checks {
@@ -41,11 +43,12 @@ func (a *app) doctorCommand() *cobra.Command {
 		}),
 	}
 	nodeFlags(cmd)
+	cmd.Flags().BoolVar(&noStart, "no-start", false, "start no node where none runs")
 	return cmd
 }
 
 // checks goes on to what depends on a thing only while that thing is right.
-func (a *app) checks(ctx context.Context, cmd *cobra.Command) []control.Check {
+func (a *app) checks(ctx context.Context, cmd *cobra.Command, noStart bool) []control.Check {
 	dir, origin := config.Dir(a.dataDir, a.env)
 	var checks []control.Check
 	add := func(name, text string, err error, fix string) bool {
@@ -67,8 +70,13 @@ func (a *app) checks(ctx context.Context, cmd *cobra.Command) []control.Check {
 	if !add("key", keyFile(dir), err, keyFix(err)) {
 		return checks
 	}
-	n, err := a.node(ctx, cmd)
-	if !add("node", "it runs", err, "see "+control.LogPath(dir)) {
+	n, fix := control.Backend(a.running()), "see "+control.LogPath(dir)
+	if noStart {
+		err, fix = a.running().Ping(ctx), "start it with `souk provide` or `souk node up`"
+	} else {
+		n, err = a.node(ctx, cmd)
+	}
+	if !add("node", "it runs", err, fix) {
 		return checks
 	}
 	found, err := n.Doctor(ctx)

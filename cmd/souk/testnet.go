@@ -34,7 +34,7 @@ func (a *app) testnetCommand() *cobra.Command {
 		}
 		return filepath.Abs(dir)
 	}
-	cmd.AddCommand(a.testnetUp(where), a.testnetStatus(where), a.testnetDown(where), a.testnetKill(where), a.testnetRestart(where), a.testnetRun(where))
+	cmd.AddCommand(a.testnetUp(where), a.testnetStatus(where), a.testnetDown(where), a.testnetKill(where), a.testnetRestart(where), a.testnetRun(where), a.testnetMember())
 	return cmd
 }
 

@@ -17,8 +17,11 @@ import (
 	"souk/node/identity"
 )
 
+// good is what a provider of a testnet has; no gpu is one without any.
+type good struct{ gpu, price string }
+
 // goods are what the providers of a testnet have, in turn.
-var goods = []struct{ gpu, price string }{
+var goods = []good{
 	{"RTX 4090", "0.40/h"},
 	{"RTX 3090", "0.25/h"},
 	{"H100 80GB", "1.80/h"},
@@ -120,17 +123,22 @@ func (o *Options) configure(s *State, n *Node, bootstrap string) error {
 		c["bootstrap"] = []string{bootstrap}
 	}
 	if n.Role == Provider {
-		p := map[string]any{"price": n.Price, "tick": o.Tick.String(), "cpu": 2, "slots": 4, "memory": "2GiB", "disk": "2GiB"}
-		if n.GPU != "" {
-			p["simulate_gpu"] = []string{n.GPU}
-		}
-		c["provider"] = p
+		c["provider"] = provides(good{gpu: n.GPU, price: n.Price}, o.Tick)
 	}
 	b, err := yaml.Marshal(c)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(config.File(n.Dir), b, 0o600)
+}
+
+// provides is the provider's part of a config file.
+func provides(g good, tick time.Duration) map[string]any {
+	p := map[string]any{"price": g.price, "tick": tick.String(), "cpu": 2, "slots": 4, "memory": "2GiB", "disk": "2GiB"}
+	if g.gpu != "" {
+		p["simulate_gpu"] = []string{g.gpu}
+	}
+	return p
 }
 
 // lookEvery is how often something that comes up is looked at again.

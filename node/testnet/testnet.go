@@ -28,6 +28,7 @@ const (
 	readyWithin = 2 * time.Minute  // for one process to answer
 	foundWithin = 2 * time.Minute  // for all clients to find all providers
 	stopWithin  = 20 * time.Second // for all processes to end by themselves
+	lostAfter   = 15 * time.Second // how long a silent provider keeps a client waiting
 )
 
 // Role is what a node of a testnet is there for.
@@ -198,7 +199,7 @@ func (o *Options) check() error {
 		o.Progress = func(string) {}
 	}
 	if o.LostAfter == 0 {
-		o.LostAfter = 15 * time.Second
+		o.LostAfter = lostAfter
 	}
 	if o.Tick == 0 {
 		o.Tick = time.Second

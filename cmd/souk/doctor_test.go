@@ -1,0 +1,37 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"souk/node/config"
+	"souk/node/control"
+)
+
+// A health check that started a node would take the data directory from the
+// one that is just coming up.
+func TestDoctorStartsNoNodeWhereNoneIsWanted(t *testing.T) {
+	var out, errs bytes.Buffer
+	dir := filepath.Join(t.TempDir(), "data")
+	a := func() *app {
+		return &app{in: &bytes.Buffer{}, out: &out, err: &errs, environ: []string{config.DirEnv + "=" + dir}}
+	}
+	require.Zero(t, a().main([]string{"init"}), errs.String())
+	require.Equal(t, exitFault, a().main([]string{"doctor", "--json", "--no-start"}))
+	require.Contains(t, out.String(), `"name":"node","ok":false`)
+	require.NoFileExists(t, control.LogPath(dir))
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, left, 2, "the key and the config file, and nothing of a node")
+}
+
+func TestAMemberHasOneOfThreeParts(t *testing.T) {
+	var out, errs bytes.Buffer
+	a := &app{in: &bytes.Buffer{}, out: &out, err: &errs}
+	require.Equal(t, exitUsage, a.main([]string{"testnet", "member", "hostile"}))
+	require.Contains(t, errs.String(), "use bootstrap, provider or client")
+}

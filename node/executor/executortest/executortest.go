@@ -24,6 +24,14 @@ type Subject struct {
 	Open func(t *testing.T, dir string, src *Source) executor.Executor
 	// Program points a Spec at the guest program, added to src.
 	Program func(t *testing.T, src *Source, spec *executor.Spec)
+	// Deterministic says that a job which doesn't ask for real time runs the
+	// same way each time.
+	Deterministic bool
+	// Environ are the variables that a guest of this kind is always given.
+	Environ []string
+	// System says that the guest has an operating system's tree of its own: it may
+	// make links there and write to /tmp, and none of that comes back.
+	System bool
 }
 
 // patience is how long a test waits for what should come at once.
@@ -63,6 +71,9 @@ func Run(t *testing.T, subject Subject) {
 		"RecoverRunning": recoverRunning,
 		"RecoverEnded":   recoverEnded,
 		"CloseStops":     closeStops,
+	}
+	if !subject.Deterministic {
+		delete(tests, "Deterministic")
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

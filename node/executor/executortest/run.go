@@ -4,6 +4,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +43,12 @@ func environment(b *bench) {
 	s.Env = map[string]string{"Z": "last", "A": "x=y"}
 	_, r, log := b.run(s)
 	require.Equal(b, executor.Exited, r.Cause)
-	require.Equal(b, "args [\"a b\" \"\" \"\\\"c\\\"\"]\nenv [\"A=x=y\" \"Z=last\"]\nto stderr\n", log)
+	lines := strings.SplitAfter(log, "\n")
+	slices.Sort(lines) // stdout and stderr may overtake each other
+	require.Equal(b, []string{"", "args [\"a b\" \"\" \"\\\"c\\\"\"]\n", "env A=x=y\n", "env Z=last\n", "to stderr\n"}, slices.DeleteFunc(lines, func(line string) bool {
+		name, _, _ := strings.Cut(strings.TrimPrefix(line, "env "), "=")
+		return slices.Contains(b.subject.Environ, name)
+	}))
 }
 
 func inputsOutputs(b *bench) {
@@ -97,12 +104,18 @@ func trap(b *bench) {
 	require.True(b, r.Cause != executor.Exited || r.ExitCode != 0)
 }
 
+// ownTree is what a guest with a tree of its own may do there.
+var ownTree = regexp.MustCompile(`(?m)^(made a (hard )?link to .*|wrote .*/tmp/new)\n`)
+
 func hostilePaths(b *bench) {
 	s := b.spec("paths", "/out")
 	s.Inputs = []executor.Input{{At: "/in/file", CID: b.src.File(b, []byte("input"))}}
 	s.Outputs = "/out"
 	x, r, log := b.run(s)
 	require.Equal(b, executor.Exited, r.Cause, r.Detail)
+	if b.subject.System {
+		log = ownTree.ReplaceAllString(log, "")
+	}
 	require.Equal(b, "tried\n", log)
 	left, err := os.ReadDir(x.OutputDir())
 	require.NoError(b, err)

@@ -86,5 +86,5 @@ func program(t *testing.T, src *executortest.Source, spec *executor.Spec) {
 }
 
 func TestConformance(t *testing.T) {
-	executortest.Run(t, executortest.Subject{Open: open, Program: program})
+	executortest.Run(t, executortest.Subject{Open: open, Program: program, Deterministic: true})
 }

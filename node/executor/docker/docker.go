@@ -1,0 +1,224 @@
+// Package docker runs container images as jobs, through the Docker daemon of
+// this machine.
+//
+// It promises that a job sees only its image, its inputs (read-only), one
+// writable disk of limited size and the devices that are leased to it; that it
+// runs as nobody, without capabilities, new privileges or a network; that what
+// it writes to disk, log, memory and processes is bounded; that an execution
+// goes on while the node is away and is found again by its labels; and that
+// nothing of it is left after Remove. The writable disk is an ext4 image on a
+// loop device, or a tmpfs where there are none. Programs may be run from it:
+// GPU frameworks compile kernels to shared objects there.
+//
+// It never gives a job the daemon's socket, root, or a path of this machine, never
+// touches containers and images that it didn't make or bring, and never runs
+// strangers' jobs on raw runc unless Config.AllowRunc says so. Docker is not a
+// jail for determinism: real time and randomness are what the machine has.
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+
+	"github.com/moby/moby/client"
+
+	"souk/node/executor"
+)
+
+// Kind is what offers and jobs call this executor.
+const Kind = "docker"
+
+// The labels of everything that this executor makes.
+const (
+	LabelNode      = "souk.node"
+	LabelExecution = "souk.execution"
+)
+
+// Config says where an Executor lives and what a job may have.
+type Config struct {
+	Dir    string          // folder of its own for workspaces and records
+	Host   string          // the daemon's address; empty: $DOCKER_HOST, else the default socket
+	Source executor.Source // where inputs and archives come from
+	// Node is unique to this data directory: 1 to 64 lower-case letters, digits
+	// and '-'. Two nodes on one daemon never touch each other's things.
+	Node      string
+	AllowRunc bool   // strangers' jobs may run on a runtime that shares this machine's kernel
+	Runtime   string // empty: runsc where installed, else runc if allowed
+	Pull      bool   // images that are not here may be pulled
+	// Registries are those that may have private addresses, as host or host:port.
+	// Without one, a client can't make this machine talk to its own network.
+	Registries []string
+	Auth       string // path of a Docker config.json with this provider's registry credentials
+	MaxImage   int64  // bytes of one image, unpacked; 0: 64 GiB
+	CacheBytes int64  // bytes of images brought by souk that are kept; 0: 100 GiB
+	// Egress wires a container to its allow-list; nil refuses jobs that ask for one.
+	Egress func(ctx context.Context, spec executor.Spec) (*Wiring, error)
+	// DeviceNodes are the device files that whoever runs on a device opens, for
+	// vendors without a container toolkit; nil: none.
+	DeviceNodes func(id string) []string
+	Log         *slog.Logger // nil: slog.Default
+}
+
+// Wiring is what a container needs to reach its allow-list and nothing else.
+type Wiring struct {
+	Mounts           []Mount
+	ExtraHosts       []string // host:address
+	EntrypointPrefix []string // goes before the image's program and runs it
+	Close            func() error
+}
+
+// Mount is a file or folder of this machine that a container sees, read-only.
+type Mount struct{ Source, Target string }
+
+const (
+	defaultMaxImage = 64 << 30
+	defaultCache    = 100 << 30
+)
+
+// Executor implements executor.Executor.
+type Executor struct {
+	cfg    Config
+	api    *client.Client
+	images *images
+
+	mu       sync.Mutex
+	running  map[string]*execution // by ID: not yet removed
+	closed   bool
+	detached bool // executions go on without this process
+	seen     bool // the daemon sees what this process mounts
+}
+
+var (
+	_ executor.Executor = (*Executor)(nil)
+
+	errClosed = errors.New("the docker executor is closed")
+	validNode = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+)
+
+// New makes the folders; it doesn't ask the daemon anything. It fails where Dir
+// can't be written or the configuration makes no sense.
+func New(cfg Config) (*Executor, error) {
+	if cfg.Source == nil || cfg.Dir == "" || !validNode.MatchString(cfg.Node) {
+		return nil, errors.New("the docker executor needs a folder, a source, and a node name of 1 to 64 lower-case letters, digits and '-'")
+	}
+	if cfg.MaxImage < 0 || cfg.CacheBytes < 0 {
+		return nil, errors.New("the docker executor's limits on images can't be negative")
+	}
+	if cfg.MaxImage == 0 {
+		cfg.MaxImage = defaultMaxImage
+	}
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = defaultCache
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Dir = dir
+	api, err := connect(cfg.Host)
+	if err != nil {
+		return nil, err
+	}
+	e := &Executor{cfg: cfg, api: api, running: map[string]*execution{}}
+	e.images = &images{exec: e, path: dir}
+	if err := e.clean(); err != nil {
+		return nil, fmt.Errorf("the docker executor's folder can't be used: %w", err)
+	}
+	return e, nil
+}
+
+// connect makes a client that takes the newest API which the daemon knows.
+func connect(host string) (*client.Client, error) {
+	opts := []client.Opt{client.WithTLSClientConfigFromEnv(), client.WithHostFromEnv(), client.WithUserAgent("souk")}
+	if host != "" {
+		opts = []client.Opt{client.WithHost(host), client.WithUserAgent("souk")}
+	}
+	api, err := client.New(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("%q can't be Docker's address; unix:///var/run/docker.sock is the usual one (%w)", host, err)
+	}
+	return api, nil
+}
+
+// The folders in Config.Dir.
+func (e *Executor) jobs() string  { return filepath.Join(e.cfg.Dir, "jobs") }
+func (e *Executor) waste() string { return filepath.Join(e.cfg.Dir, "waste") }
+
+// clean makes the folders, and removes what a former process was about to.
+func (e *Executor) clean() error {
+	if err := remove(e.waste()); err != nil {
+		return err
+	}
+	for _, dir := range []string{e.jobs(), e.waste()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Kind is "docker".
+func (e *Executor) Kind() string { return Kind }
+
+// Close stops every execution and waits for it unless detach is set; then
+// containers run on under the daemon, until another Executor's Recover. A second
+// Close does nothing.
+func (e *Executor) Close(detach bool) error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed, e.detached = true, detach
+	open := make([]*execution, 0, len(e.running))
+	for _, x := range e.running {
+		open = append(open, x)
+	}
+	e.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, x := range open {
+		wg.Go(func() {
+			if detach {
+				x.end()
+			} else {
+				x.kill(executor.Stopped)
+			}
+			<-x.gone
+		})
+	}
+	wg.Wait()
+	return e.api.Close()
+}
+
+// add registers an execution, unless the executor was closed.
+func (e *Executor) add(x *execution) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return errClosed
+	}
+	e.running[x.rec.ID] = x
+	return nil
+}
+
+func (e *Executor) forget(x *execution) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.running, x.rec.ID)
+}
+
+// letGo says whether this process gave its executions up without ending them.
+func (e *Executor) letGo() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.detached
+}

@@ -1,0 +1,156 @@
+package docker
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/client"
+
+	"souk/node/executor"
+)
+
+const (
+	archiveFile = "image.tar"
+	maxAnswer   = 1 << 20   // bytes of the daemon's answer to a load
+	zstdWindow  = 128 << 20 // bytes of memory that unpacking may take
+)
+
+// byArchive loads the archive that the client brought. The image's ID is known
+// from the archive alone, so one that is here already isn't loaded again.
+func (c *images) byArchive(ctx context.Context, d daemon, dir string, spec executor.Spec) (found image.InspectResponse, err error) {
+	path := filepath.Join(dir, archiveFile)
+	tell(spec, "reading the image's archive")
+	if err := c.exec.cfg.Source.Export(ctx, spec.Owner, spec.Image.Archive, path, c.exec.cfg.MaxImage); err != nil {
+		return found, fmt.Errorf("the image's archive could not be read: %w", err)
+	}
+	defer os.Remove(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return found, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return found, errors.Join(err, refuse("the image's archive is a folder; it must be one file as docker save writes it"))
+	}
+	a, err := readArchive(f, c.exec.cfg.MaxImage)
+	if err != nil {
+		return found, err
+	}
+	c.bringing.Lock()
+	defer c.bringing.Unlock()
+	if found, here, err := c.local(ctx, a.id()); err != nil || here {
+		return found, err
+	}
+	tell(spec, "loading the image")
+	id, err := c.load(ctx, a)
+	if err != nil {
+		return found, err
+	}
+	found, here, err := c.local(ctx, id)
+	if err == nil && !here {
+		err = errors.New("the daemon lost the image that was loaded just now")
+	}
+	if err != nil {
+		return found, err
+	}
+	return found, c.note(ctx, found, brought{Owner: spec.Owner})
+}
+
+// note records an image that was brought just now, and makes room for it.
+func (c *images) note(ctx context.Context, img image.InspectResponse, b brought) error {
+	b.Size, b.Used = img.Size, time.Now()
+	if err := c.change(func(list map[string]brought) { list[img.ID] = b }); err != nil {
+		c.release(img.ID)
+		return err
+	}
+	if err := c.evict(ctx, c.exec.cfg.CacheBytes); err != nil {
+		c.exec.cfg.Log.Warn("old images could not be removed", "error", err)
+	}
+	return nil
+}
+
+// load hands an archive to the daemon and gives the image's ID, which of a
+// daemon with another image store is not the archive's.
+func (c *images) load(ctx context.Context, a *archive) (string, error) {
+	r, w := io.Pipe()
+	written := make(chan error, 1)
+	go func() {
+		err := a.write(w)
+		w.CloseWithError(err)
+		written <- err
+	}()
+	answer, err := c.exec.api.ImageLoad(ctx, r, client.ImageLoadWithQuiet(true))
+	r.Close()
+	if wrote := <-written; err == nil && wrote != nil && !errors.Is(wrote, io.ErrClosedPipe) {
+		err = wrote
+	}
+	if err != nil {
+		return "", fmt.Errorf("the image could not be loaded: %w", err)
+	}
+	defer answer.Close()
+	return loadedID(io.LimitReader(answer, maxAnswer), a.id())
+}
+
+// loadedID reads the daemon's answer.
+func loadedID(answer io.Reader, otherwise string) (string, error) {
+	const said = "Loaded image ID: " // a part of Docker's API that has no field of its own
+	dec := json.NewDecoder(answer)
+	id := otherwise
+	for {
+		var m jsonstream.Message
+		err := dec.Decode(&m)
+		if errors.Is(err, io.EOF) {
+			return id, nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("the daemon's answer to a load can't be read: %w", err)
+		}
+		if m.Error != nil {
+			return "", refuse("Docker takes no such image: %.300s", m.Error.Message)
+		}
+		if rest, ok := bytes.CutPrefix([]byte(m.Stream), []byte(said)); ok {
+			id = string(bytes.TrimSpace(rest))
+		}
+	}
+}
+
+// decompress unpacks what begins like gzip or zstd, and passes on the rest.
+func decompress(raw io.Reader) (io.ReadCloser, error) {
+	r := bufio.NewReaderSize(raw, 1<<20)
+	magic, _ := r.Peek(4) // what is shorter is neither
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, refuse("a layer of the archive can't be unpacked: %.100s", err)
+		}
+		return z, nil
+	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(zstdWindow), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, err
+		}
+		return z.IOReadCloser(), nil
+	default:
+		return io.NopCloser(r), nil
+	}
+}
+
+// tell passes a line of progress on.
+func tell(spec executor.Spec, format string, args ...any) {
+	if spec.Progress != nil {
+		spec.Progress(fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,270 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"souk/node/executor"
+	"souk/node/executor/wasm/control"
+)
+
+const (
+	lookEvery = 250 * time.Millisecond // at disk and use
+	killRetry = time.Second
+	// daemonGrace is how long an execution waits for a daemon that went away, so
+	// that an upgrade of a daemon that keeps its containers ends no job.
+	daemonGrace = 30 * time.Second
+	askAgain    = 200 * time.Millisecond
+
+	notFound      = 127 // exit codes of a program that can't be found or run
+	notExecutable = 126
+)
+
+// begin starts the container. A program that can't be run is the job's own
+// doing, and such an execution has begun and ended.
+func (x *execution) begin() error {
+	if err := x.log.open(); err != nil {
+		return x.failed(fmt.Errorf("the log could not be made: %w", err))
+	}
+	now := control.Monotonic()
+	if err := x.keep(startedFile, started{At: now, Boot: boot()}); err != nil {
+		return x.failed(fmt.Errorf("the start could not be recorded: %w", err))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	_, err := x.exec.api.ContainerStart(ctx, x.rec.Container, client.ContainerStartOptions{})
+	if err == nil || x.unrunnable(ctx) {
+		// The daemon's work of starting is not the job's time.
+		now = control.Monotonic()
+		err = x.keep(startedFile, started{At: now, Boot: boot()})
+	}
+	x.mu.Lock()
+	x.begun = now
+	x.mu.Unlock()
+	if err == nil {
+		return nil
+	}
+	return x.failed(fmt.Errorf("the container could not be started: %w", err))
+}
+
+// unrunnable says whether the daemon blames the image's program for a start that failed.
+func (x *execution) unrunnable(ctx context.Context) bool {
+	r, err := x.exec.api.ContainerInspect(ctx, x.rec.Container, client.ContainerInspectOptions{})
+	if err != nil || r.Container.State == nil {
+		return false
+	}
+	code := r.Container.State.ExitCode
+	return code == notFound || code == notExecutable
+}
+
+func (x *execution) failed(err error) error {
+	x.conclude(result{Cause: executor.Failed, Detail: faultOf(err), Ran: x.ran()})
+	return err
+}
+
+func (x *execution) ran() time.Duration {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.begun == 0 || x.took != 0 {
+		return x.took
+	}
+	return control.Monotonic() - x.begun
+}
+
+// supervise follows a container that was started until it ended, or this
+// process lets go of it.
+func (x *execution) supervise() {
+	ctx, cancel := context.WithCancel(x.life)
+	defer cancel()
+	collected := make(chan struct{})
+	go func() {
+		defer close(collected)
+		x.collect(ctx)
+	}()
+	exited := make(chan exit, 1)
+	go func() { exited <- x.await(ctx) }()
+	defer func() { // neither outlives supervise
+		cancel()
+		<-collected
+	}()
+	limit := time.NewTimer(x.rec.Limits.Time - x.ran())
+	defer limit.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	killed, retry := x.killed, (<-chan time.Time)(nil)
+	for {
+		select {
+		case e := <-exited:
+			if !e.known {
+				return // let go of
+			}
+			x.finish(e, cancel, collected)
+			return
+		case <-limit.C:
+			x.kill(executor.LimitTime)
+		case <-look.C:
+			x.look()
+		case <-killed:
+			killed = nil
+			x.strike()
+			retry = time.Tick(killRetry)
+		case <-retry:
+			x.strike()
+		}
+	}
+}
+
+// strike kills the container. Where the daemon doesn't answer it is asked again.
+func (x *execution) strike() {
+	ctx, cancel := context.WithTimeout(x.life, killRetry)
+	defer cancel()
+	_, err := x.exec.api.ContainerKill(ctx, x.rec.Container, client.ContainerKillOptions{Signal: "KILL"})
+	if err != nil && !errdefs.IsConflict(err) && !errdefs.IsNotFound(err) { // those have ended
+		x.exec.cfg.Log.Warn("a container could not be killed", "execution", x.rec.ID, "error", err)
+	}
+}
+
+// look notes what is used, and ends an execution that has filled its disk.
+func (x *execution) look() {
+	cpu, peak := x.measure()
+	x.mu.Lock()
+	x.used.CPU, x.used.Memory = max(x.used.CPU, cpu), max(x.used.Memory, peak)
+	x.mu.Unlock()
+	if x.overDisk() {
+		x.kill(executor.LimitDisk)
+	}
+}
+
+// measure gives CPU time and the most memory so far.
+func (x *execution) measure() (time.Duration, int64) {
+	if x.rec.Cgroup != "" {
+		return cgroupUse(x.rec.Cgroup)
+	}
+	ctx, cancel := context.WithTimeout(x.life, killRetry)
+	defer cancel()
+	return x.exec.stats(ctx, x.rec.Container)
+}
+
+func (x *execution) overDisk() bool {
+	at := filepath.Join(x.dir, diskDir)
+	used, err := inUse(at)
+	return err == nil && used-x.rec.Disk.Base > x.rec.Limits.Disk || full(at)
+}
+
+// exit is how the daemon says that a container ended.
+type exit struct {
+	ran    time.Duration
+	known  bool // false: this process let go of it
+	lost   bool // the daemon went away and took the container along, or never came back
+	code   int
+	oom    bool
+	detail string
+}
+
+// await waits for the container's end.
+func (x *execution) await(ctx context.Context) exit {
+	lost := false
+	for {
+		e, since := exit{}, time.Now()
+		err := x.exec.waitExit(ctx, x.rec.Container)
+		ran := x.ran()
+		for {
+			if ctx.Err() != nil {
+				return exit{}
+			}
+			var running bool
+			if e, running, err = x.exec.state(ctx, x.rec.Container, err); err == nil {
+				if running {
+					break
+				}
+				e.lost, e.ran = lost && e.code >= killedCode, ran
+				return e
+			}
+			lost = true
+			if errdefs.IsNotFound(err) {
+				return exit{known: true, lost: true, ran: ran, detail: "somebody removed the container from Docker"}
+			}
+			if time.Since(since) > daemonGrace {
+				return exit{known: true, lost: true, ran: ran, detail: fmt.Sprintf("Docker stopped in the middle of the job and was not back after %s", daemonGrace)}
+			}
+			rest(ctx, askAgain)
+		}
+	}
+}
+
+// killedCode is the least exit code of a process that a signal ended.
+const killedCode = 128
+
+// rest waits for a moment, or for the end of ctx.
+func rest(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+func (e *Executor) waitExit(ctx context.Context, id string) error {
+	w := e.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	select {
+	case <-w.Result:
+		return nil
+	case err := <-w.Error:
+		return err
+	}
+}
+
+// state is where the container is.
+func (e *Executor) state(ctx context.Context, id string, waited error) (x exit, running bool, err error) {
+	r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return x, false, err
+	}
+	s := r.Container.State
+	if s == nil {
+		return x, false, fmt.Errorf("Docker says nothing of the container's state (%w)", waited) //nolint:staticcheck,revive // a name
+	}
+	return exit{known: true, code: s.ExitCode, oom: s.OOMKilled, detail: s.Error}, s.Running || s.Paused || s.Restarting, nil
+}
+
+// finish concludes an execution whose container ended.
+func (x *execution) finish(e exit, cancel context.CancelFunc, collected <-chan struct{}) {
+	cpu, peak := x.measure()
+	over := x.overDisk()
+	x.drain(cancel, collected)
+	r := result{Ran: e.ran, CPU: cpu, Memory: peak}
+	x.mu.Lock()
+	cause := x.cause
+	x.mu.Unlock()
+	r.Cause, r.ExitCode, r.Detail = verdict(e, cause, over)
+	if left, err := tidy(filepath.Join(x.dir, diskDir, outDir)); err != nil {
+		r.Cause, r.ExitCode, r.Detail = executor.Failed, 0, faultOf(fmt.Errorf("the outputs could not be looked through: %w", err))
+	} else if left > 0 && r.Detail == "" {
+		r.Detail = fmt.Sprintf("%d links or special files among the outputs were left out; only files and folders come back", left)
+	}
+	x.conclude(r)
+}
+
+// verdict is why an execution ended.
+func verdict(e exit, killed executor.Cause, overDisk bool) (executor.Cause, int, string) {
+	switch {
+	case killed != "" && (e.code >= killedCode || e.lost):
+		return killed, 0, ""
+	case e.lost && e.detail == "":
+		return executor.Failed, 0, "Docker was stopped in the middle of the job and ended it"
+	case e.lost:
+		return executor.Failed, 0, e.detail
+	case e.oom && e.code != 0:
+		return executor.LimitMemory, 0, ""
+	case overDisk:
+		return executor.LimitDisk, 0, ""
+	}
+	return executor.Exited, e.code, e.detail
+}

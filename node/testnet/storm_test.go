@@ -4,6 +4,7 @@ import (
 	"flag"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,15 +14,32 @@ import (
 	"souk/node/testnet"
 )
 
-var stormSeed = flag.Uint64("storm.seed", uint64(time.Now().UnixNano()), "seed of the moments at which nodes are killed") //nolint:gosec // any number
+// scripts/crash sets these.
+var (
+	stormSeed      = flag.Uint64("storm.seed", uint64(time.Now().UnixNano()), "seed of the moments at which nodes are killed") //nolint:gosec // any number
+	stormKills     = flag.Int("storm.kills", 10, "how often a node is killed")
+	stormClients   = flag.Int("storm.clients", 2, "clients that trade meanwhile")
+	stormProviders = flag.Int("storm.providers", 3, "providers that trade meanwhile")
+)
 
 const (
-	stormKills = 10
-	stormJobs  = 3                      // per client
+	stormJob   = "6s"
 	stormCalm  = 700 * time.Millisecond // at most, between a restart and the next kill
 	stormDead  = 1500 * time.Millisecond
 	readySoon  = 5 * time.Second // for half of the restarts; the machine may be busy
+	stormExit  = 6               // of every job
+	stormTries = "8"
 )
+
+// storm is a market whose nodes are killed at random moments.
+type storm struct {
+	*world
+	r                  *rand.Rand
+	clients, providers []string
+	jobs               map[string][]string // IDs by client
+	refused            int
+	took               []time.Duration // restarts, until the node was ready
+}
 
 // Providers and clients are killed at random moments while jobs run. In the
 // end every job has ended, the books agree and nothing is left.
@@ -29,36 +47,70 @@ func TestStormOfCrashes(t *testing.T) {
 	t.Parallel()
 	seed := *stormSeed
 	t.Logf("seed %d; again with -args -storm.seed=%d", seed, seed)
-	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's
-	w := up(t, testnet.Options{Providers: 3, Clients: 2, Tick: time.Second})
-	clients, providers := []string{"client-1", "client-2"}, []string{"provider-1", "provider-2", "provider-3"}
-	var ids []string
-	for _, c := range clients {
-		for range stormJobs {
-			run := souk(t, w.dir(c), worker("10s", "--detach", "--retries", "8", "--max-price", "2/h", "--", "-exit", "6")...).ends(0)
-			ids = append(ids, run.kind(client.Placed).Job)
+	s := &storm{
+		world: up(t, testnet.Options{Providers: *stormProviders, Clients: *stormClients, Tick: time.Second}),
+		r:     rand.New(rand.NewPCG(seed, 0)), jobs: map[string][]string{}, //nolint:gosec // a test's
+	}
+	for _, n := range s.s.Nodes {
+		switch n.Role {
+		case testnet.Client:
+			s.clients = append(s.clients, n.Name)
+		case testnet.Provider:
+			s.providers = append(s.providers, n.Name)
 		}
 	}
-	nodes := slices.Concat(clients, providers)
-	var took []time.Duration
-	for range stormKills {
-		pause(r, stormCalm)
-		victim := nodes[r.IntN(len(nodes))]
-		w.kill(victim)
-		pause(r, stormDead)
-		took = append(took, w.restart(victim))
+	for range *stormKills {
+		s.place()
+		s.strike()
 	}
-	slices.Sort(took)
-	require.Less(t, took[len(took)/2], readySoon, "restarts took %s", took)
-	for i, id := range ids {
-		w.ended(clients[i/stormJobs], id)
+	slices.Sort(s.took)
+	require.Less(t, s.took[len(s.took)/2], readySoon, "restarts took %s", s.took)
+	s.calm()
+}
+
+// place has a random client start a job and leave it. That nobody is free for
+// it is no fault.
+func (s *storm) place() {
+	name := s.clients[s.r.IntN(len(s.clients))]
+	run := souk(s.t, s.dir(name), worker(stormJob, "--detach", "--retries", stormTries, "--max-price", "2/h", "--", "-exit", strconv.Itoa(stormExit))...)
+	if run.wait() != 0 {
+		require.NotEmpty(s.t, run.kind(client.Finished).Code, run.said())
+		s.refused++
+		return
 	}
-	w.agree(clients, providers)
-	for _, p := range providers {
-		w.kill(p)
+	s.jobs[name] = append(s.jobs[name], run.kind(client.Placed).Job)
+}
+
+// strike kills a random node and starts it again a little later.
+func (s *storm) strike() {
+	nodes := slices.Concat(s.clients, s.providers)
+	pause(s.r, stormCalm)
+	victim := nodes[s.r.IntN(len(nodes))]
+	s.kill(victim)
+	pause(s.r, stormDead)
+	s.took = append(s.took, s.restart(victim))
+}
+
+// calm checks what the storm left.
+func (s *storm) calm() {
+	placed := 0
+	for name, ids := range s.jobs {
+		for _, id := range ids {
+			s.ended(name, id)
+		}
+		placed += len(ids)
 	}
-	for _, p := range providers {
-		w.nothingLeft(p)
+	require.NotZero(s.t, placed)
+	report := s.agree(s.clients, s.providers)
+	s.t.Logf("%d kills, %d jobs placed and %d refused; restarts were ready after %s (median) and %s (longest)",
+		len(s.took), placed, s.refused, s.took[len(s.took)/2].Round(time.Millisecond), s.took[len(s.took)-1].Round(time.Millisecond))
+	s.t.Logf("the books agree on %d leases, %d receipts and %s; vouchered beyond that on a channel: at most %s; charged beyond it on a lease: at most %s",
+		report.Leases, report.Receipts, report.Countersigned, report.Ahead, report.Owed)
+	for _, p := range s.providers {
+		s.kill(p)
+	}
+	for _, p := range s.providers {
+		s.nothingLeft(p)
 	}
 }
 
@@ -71,7 +123,7 @@ func (w *world) ended(name, id string) {
 	job := w.job(name, id)
 	w.t.Logf("%s of %s: %d executions, exit %d by %s %s %s, spent %s", id, name, len(job.Executions), *job.Exit, job.Source, job.Code, job.Text, job.Spent)
 	if job.Source == client.SourceJob {
-		require.Equal(w.t, 6, *job.Exit)
+		require.Equal(w.t, stormExit, *job.Exit)
 	} else {
 		require.NotEmpty(w.t, job.Code)
 		require.NotEmpty(w.t, job.Text)

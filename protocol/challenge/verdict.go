@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"souk/protocol/market"
+	"souk/protocol/offer"
 )
 
 // Reason names what a provider was caught at.
@@ -76,4 +79,18 @@ func (v Verdict) conclude(err error) (Verdict, error) {
 		v.Sentence += "; simulated on a CPU, so nothing is measured"
 	}
 	return v, nil
+}
+
+// Blocks is how much of a device's memory is asked for where all of it is meant:
+// four fifths, for drivers and displays have the rest.
+func Blocks(vram int64) uint64 { return uint64(max(vram, 0)) / 5 * 4 / BlockBytes } //nolint:gosec // not negative
+
+// Measurement is what a verdict says of a provider's devices, to be signed. One
+// that accuses or is of simulated devices makes none that verifies.
+func (v Verdict) Measurement(provider peer.ID, at time.Time) offer.Measurement {
+	m := offer.Measurement{Provider: provider, Slug: v.Slug, Count: v.Count, At: at}
+	if v.Caught == "" && !v.Simulated {
+		m.Mops, m.MBps, m.Touched = v.All, v.MBps, v.Touched
+	}
+	return m
 }

@@ -20,14 +20,15 @@ import (
 type miss int
 
 const (
-	missOther   miss = iota // another network, token or executor; one that cheated or failed this job
-	missKind                // has no such GPU, or too little of something for ever
-	missRegion              // has it, elsewhere
-	missSim                 // has it simulated
-	missTotal               // has it; limits.total doesn't pay for one tick
-	missPrice               // has it, above the price limit
-	missBusy                // has it, not free now
-	missRefused             // was asked for a quote and gave none
+	missOther    miss = iota // another network or token; one that cheated or failed this job
+	missKind                 // has no such GPU, or too little of something for ever
+	missExecutor             // has it; runs no such jobs
+	missRegion               // has it, elsewhere
+	missSim                  // has it simulated
+	missTotal                // has it; limits.total doesn't pay for one tick
+	missPrice                // has it, above the price limit
+	missBusy                 // has it, not free now
+	missRefused              // was asked for a quote and gave none
 	noMiss
 )
 
@@ -68,6 +69,9 @@ func (e *Engine) judge(o offer.Offer, known ledger.Peer, n Need) *candidate {
 	if c.fits() {
 		c.judgeMachine(n)
 	}
+	if c.fits() && n.Executor != "" && !slices.Contains(c.offer.Executors, n.Executor) {
+		c.out(missExecutor, wire.NoMatch, "it runs no %s", jobsOf(n.Executor))
+	}
 	if c.fits() {
 		c.judgePrice(n)
 	}
@@ -83,8 +87,6 @@ func (e *Engine) judgeParty(c *candidate, n Need) {
 		c.out(missOther, ProviderFailed, "it failed this job already")
 	case o.Chain != e.chain || o.Token != e.cfg.Token:
 		c.out(missOther, wire.NoMatch, "it settles in another token or on another chain")
-	case !slices.Contains(o.Executors, n.Executor):
-		c.out(missOther, wire.NoMatch, "it runs no %s jobs", n.Executor)
 	}
 }
 
@@ -123,6 +125,17 @@ func (c *candidate) judgeFree(n Need) {
 	}
 }
 
+// jobsOf is what an executor runs, for people.
+func jobsOf(executor string) string {
+	switch executor {
+	case market.KindWASM:
+		return "WASM"
+	case market.KindDocker:
+		return "images"
+	}
+	return executor + " jobs"
+}
+
 func orUnnamed(s string) string {
 	if s == "" {
 		return "unnamed"
@@ -139,10 +152,12 @@ func (c *candidate) judgeDevices(n Need) {
 	if need.Count == 0 {
 		return
 	}
-	real, free, simulated := 0, 0, 0
+	real, free, simulated, useless := 0, 0, 0, 0
 	for _, d := range c.offer.Devices {
 		has := device.Device{Model: d.Model, Slug: d.Slug, VRAM: d.VRAM, Kind: device.Kind(d.Evidence)}
 		switch {
+		case n.Executor == market.KindWASM && has.Kind != device.Simulated && need.Match(has):
+			useless = max(useless, d.Count)
 		case need.Match(has):
 			real, free = max(real, d.Count), max(free, d.Free)
 		case withSimulated(need).Match(has):
@@ -153,6 +168,8 @@ func (c *candidate) judgeDevices(n Need) {
 	case free >= need.Count:
 	case real >= need.Count:
 		c.out(missBusy, wire.Busy, "it has %s, %d of %d free now", need, free, real)
+	case useless >= need.Count:
+		c.out(missKind, wire.NoMatch, "a WASM job can't use a GPU; use an image")
 	case simulated >= need.Count:
 		c.out(missSim, wire.NoMatch, "its %s is simulated", need)
 	case real > 0:

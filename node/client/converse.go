@@ -210,20 +210,38 @@ func (x *execution) take(ctx context.Context, s *run.Session, m *pb.RunEvent) er
 // pass on; an honest one has a handful.
 const maxStates = 64
 
+// detailEvery is the shortest time between two details of one state.
+const detailEvery = 500 * time.Millisecond
+
 // takeState passes on what the provider says of the execution. It moves the
 // lease to running, which is for people: money goes by receipts alone.
 func (x *execution) takeState(ctx context.Context, st *pb.State) error {
-	text := printable(st.GetState())
-	if text == "" || text == x.told || x.states >= maxStates {
+	text, detail := printable(st.GetState()), printable(st.GetDetail())
+	if text != "" && text == x.told {
+		x.takeDetail(text, detail)
 		return nil
 	}
-	x.told = text
+	if text == "" || x.states >= maxStates {
+		return nil
+	}
+	x.told, x.detail, x.detailed = text, detail, x.e.cfg.Clock.Mono()-detailEvery
 	x.states++
-	x.r.emit(Event{Kind: StateIs, Attempt: x.lease.Attempt, State: text, Text: printable(st.GetDetail())})
+	x.r.emit(Event{Kind: StateIs, Attempt: x.lease.Attempt, State: text, Text: detail})
 	if text == string(market.Running) {
 		return x.running(ctx)
 	}
 	return nil
+}
+
+// takeDetail passes on how far the provider is, such as with an image, at most
+// twice a second.
+func (x *execution) takeDetail(state, detail string) {
+	now := x.e.cfg.Clock.Mono()
+	if detail == "" || detail == x.detail || now-x.detailed < detailEvery {
+		return
+	}
+	x.detail, x.detailed = detail, now
+	x.r.emit(Event{Kind: StateIs, Attempt: x.lease.Attempt, State: state, Text: detail})
 }
 
 func (x *execution) running(ctx context.Context) error {

@@ -39,7 +39,9 @@ type execution struct {
 	heard        atomic.Int64 // monotonic ns of the provider's last sign of life
 	inputsSent   bool
 	told         string // the last state that the provider told
-	warned       bool   // that a cap keeps the voucher low
+	detail       string // and what it said of it
+	detailed     time.Duration
+	warned       bool // that a cap keeps the voucher low
 	fetching     fetching
 	unsettled    int           // conversations that broke off with only the acknowledgement missing
 	malformed    int           // conversations that broke off over a malformed message

@@ -67,6 +67,11 @@ func (f *fake) play(ctx context.Context, l *fakeLease, at run.Attach, c *run.Con
 	if err := wait(func() bool { return f.hasInputs(ctx, l) }); err != nil {
 		return err
 	}
+	for _, detail := range []string{"getting the image", "pulling 120 of 800 MiB"} {
+		if err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_State{State: &pb.State{State: "preparing", Detail: detail}}}); err != nil {
+			return err
+		}
+	}
 	if err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_State{State: &pb.State{State: "running"}}}); err != nil {
 		return err
 	}
@@ -236,8 +241,8 @@ func (f *fake) hasInputs(ctx context.Context, l *fakeLease) bool {
 	if err != nil {
 		return false
 	}
-	for _, in := range append([]market.Input{{CID: l.a.Job.WASM}}, l.a.Job.Inputs...) {
-		r, err := blob.NewReceiver(ctx, space, in.CID, blob.Limits{})
+	for _, root := range l.a.Job.Roots() {
+		r, err := blob.NewReceiver(ctx, space, root, blob.Limits{})
 		if err != nil {
 			return false
 		}

@@ -40,6 +40,7 @@ type script struct {
 	exit   int
 	output string // file with the outputs; empty: none
 	device *offer.Device
+	runs   []string // executors; nil: both
 
 	loseAnswers  int           // accepts that are taken but never answered
 	loseAccepts  int           // accepts that never arrive
@@ -87,7 +88,8 @@ type fake struct {
 	statuses int
 	voucher  *pb.Voucher
 	highest  market.Amount
-	fell     bool // a voucher below an earlier one came
+	asked    market.Request // the last one
+	fell     bool           // a voucher below an earlier one came
 }
 
 type fakeLease struct {
@@ -142,12 +144,19 @@ func (f *fake) vanish() {
 
 func (f *fake) info() peer.AddrInfo { return peer.AddrInfo{ID: f.host.ID(), Addrs: f.host.Addrs()} }
 
+func (f *fake) executors() []string {
+	if f.script.runs == nil {
+		return []string{market.KindWASM, market.KindDocker}
+	}
+	return f.script.runs
+}
+
 func (f *fake) perHour() market.Amount { return market.NewAmount(f.script.price) }
 
 func (f *fake) SealedOffers(context.Context, int) ([][]byte, error) {
 	o := offer.Offer{
 		Network: network, Peer: f.host.ID(), Sequence: uint64(time.Now().UnixNano()), ExpiresAt: time.Now().Add(time.Minute + f.script.skew), Addrs: f.host.Addrs(),
-		CPU: 8 - f.script.leased, CPUTotal: 8, Memory: 8 << 30, Disk: 8 << 30, Executors: []string{"wasm"}, Speed: max(f.script.speed, 1), Region: "eu",
+		CPU: 8 - f.script.leased, CPUTotal: 8, Memory: 8 << 30, Disk: 8 << 30, Executors: f.executors(), Speed: max(f.script.speed, 1), Region: "eu",
 		PricePerHour: f.perHour(), Settlement: "none", Chain: f.chain, Tick: time.Second, MaxTime: time.Hour,
 	}
 	if f.script.device != nil {
@@ -159,8 +168,11 @@ func (f *fake) SealedOffers(context.Context, int) ([][]byte, error) {
 
 func (f *fake) Quote(_ context.Context, _ peer.ID, a lease.Asked) (lease.Quoted, error) {
 	now := uint64(time.Now().UnixMilli())
+	f.mu.Lock()
+	f.asked = a.Request
+	f.mu.Unlock()
 	terms := market.Terms{
-		Network: network, CPU: a.Request.CPU, Memory: a.Request.Memory, Disk: a.Request.Disk, Executor: "wasm", Unit: "ms",
+		Network: network, CPU: a.Request.CPU, Memory: a.Request.Memory, Disk: a.Request.Disk, Executor: a.Request.Executor, Egress: a.Request.Egress, Unit: "ms",
 		PrepayTicks: 1, KeepUntil: now + 3600_000, MaxOutput: 1 << 20, MaxLog: 1 << 20, PricePerHour: f.perHour(),
 	}
 	if f.script.device != nil && a.Request.GPU != nil {

@@ -35,7 +35,7 @@ func (h *hub) add(e Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.last++
-	if end := len(h.events) - 1; e.Kind == Transfer && end >= 0 && h.events[end].Kind == Transfer && h.events[end].What == e.What {
+	if end := len(h.events) - 1; end >= 0 && replaces(e, h.events[end].Event) {
 		h.events = h.events[:end]
 	}
 	h.events = append(h.events, numbered{h.last, e})
@@ -43,6 +43,14 @@ func (h *hub) add(e Event) {
 		h.compact()
 	}
 	h.wakeLocked()
+}
+
+// replaces tells that an event says the same as the one before it, only newer.
+func replaces(e, before Event) bool {
+	if e.Kind != before.Kind || e.Attempt != before.Attempt {
+		return false
+	}
+	return e.Kind == Transfer && e.What == before.What || e.Kind == StateIs && e.State == before.State
 }
 
 // compact drops the ticks, transfers and notices of the older half.

@@ -21,6 +21,7 @@ import (
 type JobInfo struct {
 	ID         string          `json:"id"`
 	Name       string          `json:"name"`
+	Image      string          `json:"image,omitempty"` // with its digest, or the CID of its archive; empty: a WASM module
 	State      string          `json:"state"`
 	Created    time.Time       `json:"created"`
 	Ended      time.Time       `json:"ended,omitzero"`
@@ -120,6 +121,9 @@ func (e *Engine) info(ctx context.Context, id string) (JobInfo, error) {
 	if j.State == ledger.JobDone {
 		info.Exit = &j.Exit
 	}
+	if info.Image, err = imageOf(j); err != nil {
+		return info, err
+	}
 	for _, l := range leases {
 		x, err := e.executionInfo(l)
 		if err != nil {
@@ -129,6 +133,18 @@ func (e *Engine) info(ctx context.Context, id string) (JobInfo, error) {
 		info.Executions = append(info.Executions, x)
 	}
 	return info, nil
+}
+
+// imageOf is the image of a job, for people.
+func imageOf(j ledger.Job) (string, error) {
+	doc, err := market.DecodeJob(j.Job)
+	switch {
+	case err != nil || doc.Image == nil:
+		return "", err
+	case doc.Image.Ref != "":
+		return doc.Image.Ref, nil
+	}
+	return doc.Image.Archive.String(), nil
 }
 
 func (e *Engine) executionInfo(l ledger.Lease) (ExecutionInfo, error) {

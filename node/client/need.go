@@ -9,12 +9,9 @@ import (
 	"souk/protocol/market"
 )
 
-// WASM is the executor that jobs need.
-const WASM = "wasm"
-
 // Need is what providers are looked for.
 type Need struct {
-	Executor       string // empty: WASM
+	Executor       string // market.KindWASM or KindDocker; empty: any will do
 	CPU            int    // cores; 0 is 1
 	Memory         int64  // bytes
 	Disk           int64  // bytes
@@ -25,6 +22,8 @@ type Need struct {
 	Price          *market.Amount // limit per hour; nil: none
 	Total          *market.Amount // limit in all; nil: none
 	InputBytes     int64
+	Egress         []string // host:port that the job connects to
+	Platform       string   // that an image is for; empty: not known
 
 	avoid map[peer.ID]bool // failed this job already
 }
@@ -35,9 +34,6 @@ const (
 )
 
 func (n Need) withDefaults() Need {
-	if n.Executor == "" {
-		n.Executor = WASM
-	}
 	if n.Region == "" {
 		n.Region = anyRegion
 	}
@@ -72,7 +68,7 @@ func (n Need) request(network string, t time.Duration) market.Request {
 	r := market.Request{
 		Network: network, Executor: n.Executor, CPU: n.CPU, Memory: n.Memory, Disk: n.Disk, GPU: n.GPU,
 		AllowSimulated: n.AllowSimulated, MaxMillis: uint64(t.Milliseconds()), //nolint:gosec // above 0
-		InputBytes: n.InputBytes, PriceLimit: n.Price,
+		InputBytes: n.InputBytes, PriceLimit: n.Price, Egress: n.Egress, Platform: n.Platform,
 	}
 	if n.Region != anyRegion {
 		r.Region = n.Region

@@ -139,9 +139,9 @@ func (r *runner) need(ctx context.Context, j ledger.Job, before []ledger.Lease) 
 	if err != nil {
 		return Need{}, err
 	}
-	size, err := r.e.sizeOf(ctx, doc.WASM)
-	for _, in := range doc.Inputs {
-		more, err2 := r.e.sizeOf(ctx, in.CID)
+	var size int64
+	for _, root := range doc.Roots() {
+		more, err2 := r.e.sizeOf(ctx, root)
 		size, err = size+more, errors.Join(err, err2)
 	}
 	if err != nil {

@@ -101,10 +101,15 @@ func (e *Engine) planOf(cs []*candidate, n Need, executions int) Plan {
 
 // needOf is what a job needs, with what is left of its total.
 func needOf(s jobfile.Spec, inputBytes int64, left market.Amount) Need {
-	return Need{
-		CPU: s.CPU, Memory: s.Memory, Disk: s.Disk, GPU: s.GPU, AllowSimulated: s.AllowSimulated, Region: s.Region,
+	n := Need{
+		Executor: s.Kind(), CPU: s.CPU, Memory: s.Memory, Disk: s.Disk, GPU: s.GPU, AllowSimulated: s.AllowSimulated, Region: s.Region,
 		Time: s.Time, Price: s.Price, Total: &left, InputBytes: inputBytes,
-	}.withDefaults()
+		Egress: s.Egress,
+	}
+	if s.Image != nil {
+		n.Platform = s.Image.Platform
+	}
+	return n.withDefaults()
 }
 
 func randomID(bytes int) string {

@@ -18,7 +18,8 @@ func gpu(free int, evidence string) *offer.Device {
 }
 
 func TestASummaryNamesTheNearestMiss(t *testing.T) {
-	needGPU := func(s *jobfile.Spec) { s.GPU = &market.GPUNeed{Name: "RTX4090", Count: 1} }
+	needGPU := func(s *jobfile.Spec) { asImage(s); s.GPU = &market.GPUNeed{Name: "RTX4090", Count: 1} }
+	wasm := []string{market.KindWASM}
 	limit := market.NewAmount(500_000)
 	cases := []struct {
 		name    string
@@ -28,12 +29,21 @@ func TestASummaryNamesTheNearestMiss(t *testing.T) {
 		says    string
 	}{
 		{
-			"all too dear", []script{{price: 620_000, device: gpu(2, "measured")}, {price: 700_000, device: gpu(2, "measured")}, {price: 100_000}},
+			"all too dear", []script{{price: 620_000, device: gpu(2, "claimed")}, {price: 700_000, device: gpu(2, "claimed")}, {price: 100_000}},
 			func(s *jobfile.Spec) { needGPU(s); s.Price = &limit },
 			wire.OverPrice, "2 providers have the GPU, the cheapest asks 0.6228/h, your limit is 0.50/h",
 		},
-		{"all busy", []script{{device: gpu(0, "measured")}}, needGPU, wire.Busy, "1 provider has the GPU, none free now"},
+		{"all busy", []script{{device: gpu(0, "claimed")}}, needGPU, wire.Busy, "1 provider has the GPU, none free now"},
 		{"only simulated", []script{{device: gpu(2, "simulated")}}, needGPU, client.NoProvider, "1 provider has the GPU only simulated; --allow-simulated takes those"},
+		{
+			"none runs images", []script{{device: gpu(2, "claimed"), runs: wasm}, {device: gpu(2, "claimed"), runs: wasm}, {}}, needGPU,
+			client.NoProvider, "2 providers have the GPU, none runs images",
+		},
+		{
+			"a GPU for WASM", []script{{device: gpu(2, "claimed")}}, func(s *jobfile.Spec) { s.GPU = &market.GPUNeed{Name: "RTX4090", Count: 1} },
+			client.NoProvider, "a WASM job can't use a GPU; use an image",
+		},
+		{"a real one for an image", []script{{device: gpu(2, "claimed")}}, needGPU, "", "1 provider of 1 can be leased"},
 		{"no such GPU", []script{{}, {}}, needGPU, client.NoProvider, "2 providers answered and none fits; the nearest: it has no RTX4090"},
 		{"too little memory", []script{{}}, func(s *jobfile.Spec) { s.Memory = 1 << 40 }, client.NoProvider, "it has 8GiB of memory, you need 1TiB"},
 		{"cores all leased", []script{{leased: 8}}, nil, wire.Busy, "0 of its 8 cores are free now, you need 1"},

@@ -154,6 +154,8 @@ func (e *Engine) checkQuote(q lease.Quoted, c *candidate, n Need) error {
 		return wire.Refuse(wire.Credit, "it wants %d ticks paid ahead, this node pays %d", t.PrepayTicks, maxPrepay)
 	case t.CPU < n.CPU || t.Memory < n.Memory || t.Disk < n.Disk || t.Executor != n.Executor || t.Network != e.cfg.Network:
 		return wire.Refuse(wire.NoMatch, "its terms are less than was asked for")
+	case !slices.Equal(t.Egress, n.Egress):
+		return wire.Refuse(wire.NoMatch, "its terms grant another egress than was asked for")
 	}
 	return checkDevices(t, n)
 }

@@ -14,7 +14,7 @@ import (
 const minMeasured = 1000 // ms
 
 // work is how much a job document asks of a machine, in loops of souk's fixed
-// module. A deterministic job does the same work everywhere, so what the
+// module. A deterministic job, which a container is not, does the same work everywhere, so what the
 // first machine took, at the speed it is known for, measures all later ones.
 type work struct {
 	Loops uint64 `json:"loops"`
@@ -26,7 +26,7 @@ func workName(job market.Hash) string { return "client/work/" + job.Hex() }
 // succeeded. A job seen for the first time only tells how much work it is.
 func (e *Engine) measure(tx *ledger.Tx, l ledger.Lease) error {
 	job, err := market.DecodeJob(l.Job)
-	if err != nil || job.RealTime || l.Outcome != market.Succeeded || l.Countersigned.Units < minMeasured {
+	if err != nil || job.RealTime || job.Image != nil || l.Outcome != market.Succeeded || l.Countersigned.Units < minMeasured {
 		return err
 	}
 	known, err := tx.Peer(l.Peer)

@@ -70,8 +70,8 @@ func (p *planned) bound(s jobfile.Spec) jobfile.Spec {
 // importJob brings a job's files into the node's own store and names them by CID.
 func (e *Engine) importJob(ctx context.Context, s jobfile.Spec) (market.Job, error) {
 	doc := market.Job{Name: s.Name, Args: s.Args, Env: s.Env, Outputs: s.Outputs, RealTime: s.RealTime}
-	var err error
-	if doc.WASM, err = e.importPath(ctx, s.WASM); err != nil {
+	err := e.importProgram(ctx, s, &doc)
+	if err != nil {
 		return doc, err
 	}
 	for _, in := range s.Inputs {
@@ -87,6 +87,23 @@ func (e *Engine) importJob(ctx context.Context, s jobfile.Spec) (market.Job, err
 		doc.Inputs = append(doc.Inputs, market.Input{At: in.At, CID: root})
 	}
 	return doc, nil
+}
+
+// importProgram names what is run. An image's name has its digest already.
+func (e *Engine) importProgram(ctx context.Context, s jobfile.Spec, doc *market.Job) (err error) {
+	switch {
+	case s.Image == nil:
+		doc.WASM, err = e.importPath(ctx, s.WASM)
+	case s.Image.Path != "":
+		doc.Image = &market.Image{}
+		doc.Image.Archive, err = e.importPath(ctx, s.Image.Path)
+	default:
+		doc.Image = &market.Image{Ref: s.Image.Ref}
+		if doc.Image.Validate() != nil {
+			return wire.Refuse(BadInput, "the image %.200s has no digest", s.Image.Ref).Near("NAME@sha256:… as `souk run --dry-run` shows it")
+		}
+	}
+	return err
 }
 
 func (e *Engine) importPath(ctx context.Context, path string) (cid.Cid, error) {
@@ -113,9 +130,12 @@ func (e *Engine) ownCID(ctx context.Context, text string) (cid.Cid, error) {
 	return root, e.space.Pin(root, e.cfg.Clock.Now().Add(e.cfg.Times.Keep))
 }
 
-// inputBytes is about how many bytes a job's module and inputs are.
+// inputBytes is about how many bytes a job's module or archive and inputs are.
 func (e *Engine) inputBytes(ctx context.Context, s jobfile.Spec) (sum int64, err error) {
-	paths := []string{s.WASM}
+	var paths []string
+	if p := s.Program(); p != "" {
+		paths = append(paths, p)
+	}
 	for _, in := range s.Inputs {
 		if in.CID == "" {
 			paths = append(paths, in.Path)

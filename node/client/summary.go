@@ -35,6 +35,8 @@ func summarize(network string, cs []*candidate, n Need) (code wire.Code, sentenc
 		c := cheapest(same)
 		return OverTotal, fmt.Sprintf("%s %s, but one tick costs at least %s and limits.total leaves %s; %s would pay for the whole %s",
 			count, haveIt(len(same), n), usd(c.tick), usd(*n.Total), usd(c.tick.Times(ticksIn(c.time, c.offer.Tick))), c.time)
+	case missExecutor:
+		return NoProvider, fmt.Sprintf("%s %s, none runs %s", count, haveIt(len(same), n), jobsOf(n.Executor))
 	case missSim:
 		return NoProvider, fmt.Sprintf("%s %s only simulated; --allow-simulated takes those, for tests", count, haveIt(len(same), n))
 	default:

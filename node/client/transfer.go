@@ -26,8 +26,14 @@ var errNotTaken = errors.New("the provider doesn't take the inputs")
 // already cost nothing. It tries on until all are there, ctx ends, or for
 // Times.Lost nothing of them was taken.
 func (x *execution) sendInputs(ctx context.Context) error {
-	if err := x.send(ctx, "module", x.job.WASM); err != nil {
-		return err
+	what := "module"
+	if x.job.Image != nil {
+		what = "image"
+	}
+	if program := x.job.Program(); program.Defined() {
+		if err := x.send(ctx, what, program); err != nil {
+			return err
+		}
 	}
 	for _, in := range x.job.Inputs {
 		if err := x.send(ctx, "input", in.CID); err != nil {

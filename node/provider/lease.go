@@ -63,6 +63,7 @@ type lease struct {
 	gone     bool          // no process runs or will run, and nothing of the machine is held
 	unsigned market.Amount // charge of ticks that are over and whose receipt waits for the exchange
 	evicted  bool          // of the leases without cover this one has to stop
+	lost     *lostError    // a device of it that is gone
 	said     string        // how far preparing is
 	saidAt   time.Time     // when streams were last told
 	changed  chan struct{} // closed and replaced when anything above changes

@@ -45,7 +45,7 @@ func usable(r market.Request, devices []market.Device) error {
 func execDevices(devices []device.Device) []executor.Device {
 	var out []executor.Device
 	for _, d := range devices {
-		out = append(out, executor.Device{ID: d.ID, Simulated: d.Kind == device.Simulated})
+		out = append(out, executor.Device{ID: d.ID, Vendor: d.Vendor, Simulated: d.Kind == device.Simulated})
 	}
 	return out
 }

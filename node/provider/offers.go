@@ -65,14 +65,14 @@ func (p *Provider) Offer() offer.Offer {
 		Executors: p.shelf.able(), Speed: p.Speed,
 		Region: p.Region, PricePerHour: p.hourly(), Settlement: "none", Chain: p.chain, Tick: p.Tick, MaxTime: p.MaxTime,
 	}
-	for _, g := range device.Groups(p.Total.Devices) {
+	for _, g := range device.Groups(p.Capacity.Total().Devices) {
 		d := offer.Device{Device: market.Device{Model: g.Model, Slug: g.Slug, VRAM: g.VRAM, Count: g.Count, Evidence: string(g.Kind)}}
 		for _, f := range device.Groups(free.Devices) {
 			if f.Slug == g.Slug && f.VRAM == g.VRAM && f.Kind == g.Kind && f.Model == g.Model {
 				d.Free = f.Count
 			}
 		}
-		o.Devices = append(o.Devices, d)
+		o.Devices = append(o.Devices, p.withMeasured(d))
 	}
 	return o
 }
@@ -96,7 +96,7 @@ func (p *Provider) unleased() capacity.Total {
 		held[d.ID] = true
 	}
 	free.Devices = nil
-	for _, d := range p.Total.Devices {
+	for _, d := range p.Capacity.Total().Devices {
 		if held[d.ID] {
 			free.Devices = append(free.Devices, d)
 		}
@@ -111,7 +111,7 @@ func (p *Provider) Standing() (vram int64, slugs []string) {
 	for _, d := range p.unleased().Devices {
 		vram = max(vram, d.VRAM)
 	}
-	for _, d := range p.Total.Devices {
+	for _, d := range p.Capacity.Total().Devices {
 		for _, s := range d.Slugs() {
 			if !slices.Contains(slugs, s) {
 				slugs = append(slugs, s)

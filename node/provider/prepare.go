@@ -125,6 +125,8 @@ func (l *lease) failed(ctx context.Context, why error) error {
 	var bad *executor.JobError
 	if errors.As(why, &bad) {
 		detail = bad.Reason
+	} else if lost := l.deviceLost(); lost != nil {
+		detail = lost.Error()
 	}
 	return l.end(ctx, market.ProviderFailed, executor.Result{Cause: executor.Failed, Detail: detail})
 }
@@ -138,6 +140,9 @@ func (l *lease) await(ctx context.Context, patience time.Duration, done func() (
 	for {
 		_, _, changed := l.snapshot()
 		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		if err := l.deviceLost(); err != nil {
 			return err
 		}
 		select {

@@ -82,6 +82,9 @@ type Config struct {
 	// Use reports how real devices are used now, by ID and in that order; it
 	// must be quick. Nil: nothing is reported.
 	Use func(ids []string) []market.DeviceUse
+	// Fault looks anew at those devices and says in a sentence what is wrong
+	// with one of them; "" if nothing is. Nil: nothing ever is.
+	Fault func(ids []string) string
 
 	Total   capacity.Total // what is leased out when nothing is leased
 	Speed   uint64
@@ -96,6 +99,8 @@ type Config struct {
 	Patience time.Duration
 	Caps     Caps
 
+	// Measured gives what was measured of devices, by slug and count; nil gives none.
+	Measured func(slug string, count int) []offer.Measurement
 	// Neighbours yields providers near this one until ctx ends; their offers are handed on.
 	Neighbours func(ctx context.Context) <-chan peer.AddrInfo
 	LearnAfter time.Duration // from Start to the first look for neighbours; 0 is 15 s

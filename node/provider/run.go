@@ -25,6 +25,8 @@ func (l *lease) run(ctx context.Context) error {
 			return l.drop(ctx, exec)
 		case l.cancelled():
 			return l.stop(ctx, exec, market.Cancelled, cancelledSentence)
+		case l.deviceLost() != nil:
+			return l.stop(ctx, exec, market.ProviderFailed, l.deviceLost().Error())
 		case l.heldBack():
 			if err := l.tick(ctx, exec, l.reached(exec, tick)); err != nil {
 				return l.stop(ctx, exec, market.ProviderFailed, brokenSentence)
@@ -153,7 +155,10 @@ func (l *lease) stop(ctx context.Context, exec executor.Execution, outcome marke
 func (l *lease) ended(ctx context.Context, exec executor.Execution) error {
 	r := exec.Result()
 	outcome := outcomeOf(r)
-	if r.Cause == executor.Stopped { // before a restart: find out again why
+	switch fault := l.faultBehind(outcome); {
+	case fault != nil:
+		outcome, r.Cause, r.Detail = market.ProviderFailed, executor.Failed, fault.Error()
+	case r.Cause == executor.Stopped: // before a restart: find out again why
 		outcome, r.Detail = l.whyStopped(ctx)
 	}
 	return l.finish(ctx, exec, outcome, r)

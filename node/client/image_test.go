@@ -1,0 +1,64 @@
+package client_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"souk/node/client"
+	"souk/node/jobfile"
+	"souk/protocol/market"
+	"souk/protocol/wire"
+)
+
+var pinned = "ghcr.io/you/app@sha256:" + strings.Repeat("0a", 32)
+
+func asImage(s *jobfile.Spec) {
+	s.WASM, s.Image = "", &jobfile.Image{Ref: pinned, Platform: "linux/arm64"}
+}
+
+func TestAnImageJobIsLeasedByItsName(t *testing.T) {
+	f := newFake(t, script{price: 360_000, ticks: 1, output: "42"})
+	e := newActor(t, f).start(nil)
+	id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) {
+		asImage(s)
+		s.Egress = []string{"example.org:443"}
+	}), "")
+	require.NoError(t, err)
+	events, last := finished(t, e, id)
+	require.Equal(t, "job", last.Source, last.Text)
+	require.Equal(t, market.KindDocker, f.asked.Executor)
+	require.Equal(t, []string{"example.org:443"}, f.asked.Egress)
+	require.Equal(t, "linux/arm64", f.asked.Platform)
+	require.Zero(t, f.asked.InputBytes, "nothing of it is sent")
+	require.True(t, slices.ContainsFunc(events, func(ev client.Event) bool {
+		return ev.Kind == client.StateIs && ev.State == "preparing" && ev.Text == "pulling 120 of 800 MiB"
+	}), "how far the provider is with the image")
+	info, err := e.Job(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, pinned, info.Image)
+}
+
+func TestAnArchiveTravelsAsAnInput(t *testing.T) {
+	archive := filepath.Join(t.TempDir(), "app.tar")
+	require.NoError(t, os.WriteFile(archive, []byte("as docker save writes it"), 0o600))
+	f := newFake(t, script{price: 360_000, ticks: 1})
+	e := newActor(t, f).start(nil)
+	id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.WASM, s.Image = "", &jobfile.Image{Path: archive} }), "")
+	require.NoError(t, err)
+	events, last := finished(t, e, id)
+	require.Equal(t, "job", last.Source, last.Text)
+	require.NotZero(t, f.asked.InputBytes)
+	require.True(t, slices.ContainsFunc(events, func(ev client.Event) bool { return ev.Kind == client.Transfer && ev.What == "image" }))
+}
+
+func TestAnImageWithoutADigestIsNotSigned(t *testing.T) {
+	e := newActor(t).start(nil)
+	_, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.WASM, s.Image = "", &jobfile.Image{Ref: "alpine:3"} }), "")
+	require.True(t, wire.IsCode(err, client.BadInput), "%v", err)
+	require.ErrorContains(t, err, "has no digest")
+}

@@ -238,11 +238,11 @@ func (l *lease) roots() []cid.Cid { return l.job.Roots() }
 // any more.
 func (l *lease) giveBack() {
 	l.mu.Lock()
-	l.gone = true
+	held := l.held
+	l.gone, l.held = true, nil
 	l.mu.Unlock()
-	if l.held != nil {
-		l.held.Release()
-		l.held = nil
+	if held != nil {
+		held.Release()
 		l.p.protect(l.peer, -1)
 	}
 	l.p.freeChanged()

@@ -81,8 +81,8 @@ func (p Policy) judge(d Device, n int, use Use, leased bool) []Obstacle {
 	if p.reserves(d, n) {
 		found = append(found, obstacle(Reserved, "devices.reserve keeps it for its owner"))
 	}
-	if d.VRAM == 0 {
-		found = append(found, obstacle(NoMemory, "no driver says how much memory of its own it has; a part of the processor has none, and for a card its maker's OpenCL driver tells"))
+	if d.VRAM == 0 && !slices.ContainsFunc(found, func(o Obstacle) bool { return o.Code == NoMemory }) {
+		found = append(found, obstacle(NoMemory, "no driver says how much memory of its own it has; its maker's OpenCL driver would"))
 	}
 	most := p.BusyMemory
 	if most == 0 {

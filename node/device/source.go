@@ -59,7 +59,7 @@ func Detect(ctx context.Context, sources ...Source) ([]Device, error) {
 		}
 		before := len(found)
 		for _, d := range devices {
-			d.Slug, d.Source, d.Bus = cmp.Or(d.Slug, Slug(d.Model)), cmp.Or(d.Source, source.Name()), strings.ToLower(d.Bus)
+			d.complete(source.Name())
 			if err := d.check(); err != nil {
 				failed = append(failed, fmt.Errorf("%s reports an unusable device: %w", source.Name(), err))
 				continue
@@ -73,6 +73,18 @@ func Detect(ctx context.Context, sources ...Source) ([]Device, error) {
 	}
 	return found, errors.Join(failed...)
 }
+
+// complete fills in what a source left to be derived.
+func (d *Device) complete(source string) {
+	d.Slug, d.Source = cmp.Or(d.Slug, Slug(d.Model)), cmp.Or(d.Source, source)
+	if d.Bus == "" && strings.HasPrefix(d.ID, busPrefix) {
+		d.Bus = d.ID[len(busPrefix):]
+	}
+	d.Bus = strings.ToLower(d.Bus)
+}
+
+// busPrefix begins the ID of a device without a name of its own: its PCI address follows.
+const busPrefix = "pci-"
 
 // known finds d among what was found, of which so many are from other sources.
 func known(found []Device, others int, d Device) int {
@@ -89,7 +101,9 @@ func (d *Device) learn(from Device) {
 	if d.Source == from.Source {
 		return
 	}
-	d.VRAM = cmp.Or(d.VRAM, from.VRAM)
+	if !slices.ContainsFunc(d.Obstacles, func(o Obstacle) bool { return o.Code == NoMemory }) {
+		d.VRAM = cmp.Or(d.VRAM, from.VRAM) // else what the other one tells is the machine's memory
+	}
 	d.Detail.Compute = cmp.Or(d.Detail.Compute, from.Detail.Compute)
 }
 

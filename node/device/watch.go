@@ -71,10 +71,11 @@ func (v *Inventory) compare(findings []Finding, failed error) []Change {
 	seen := map[string]bool{}
 	for _, f := range findings {
 		id := f.Device.ID
-		seen[id] = true
-		if _, known := v.before[id]; !known && v.shadow(f.Device) {
-			continue
+		before, known := v.before[id]
+		if !known && v.shadow(f.Device) || known && before.device.Source != f.Device.Source {
+			continue // another source's view of what its own source doesn't report now
 		}
+		seen[id] = true
 		what, why := f.stands()
 		changes = v.note(changes, standing{device: f.Device, what: what}, why)
 	}

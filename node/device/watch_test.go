@@ -111,7 +111,8 @@ func TestACardIsNotOfferedASecondTimeByAnotherSource(t *testing.T) {
 	nvml := &driver{name: "nvml", devices: []Device{real(t, 0)}}
 	again := real(t, 0)
 	again.ID = someID(t) + "x"
-	opencl := &driver{name: "opencl", devices: []Device{again}}
+	same := real(t, 0) // or under the same one
+	opencl := &driver{name: "opencl", devices: []Device{again, same}}
 	v := stock(t, Options{}, nvml, opencl)
 	require.Equal(t, []string{"0 back"}, changes(t, v))
 	nvml.err = errors.New("timed out")

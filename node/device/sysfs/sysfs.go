@@ -7,6 +7,8 @@
 // none of them knows is named after its PCI ID and leased all the same. Memory
 // that isn't told stays 0, for another source to fill in.
 //
+// A device's ID is its PCI address, as node/device/opencl has it too.
+//
 // NVIDIA's cards are left to node/device/nvml. The package reads and never
 // writes.
 package sysfs
@@ -119,7 +121,7 @@ func (s *Source) cards() []card {
 // device is what is leased of a card.
 func (c card) device(nodes []node) device.Device {
 	d := device.Device{
-		ID: c.uniqueID(), Model: c.model(), VRAM: c.vram(), Kind: device.Claimed, Vendor: vendors[c.vendor],
+		ID: "pci-" + c.bus, Model: c.model(), VRAM: c.vram(), Kind: device.Claimed, Vendor: vendors[c.vendor],
 		Driver: strings.TrimSpace(c.driver + " " + c.s.line("sys/module/"+c.driver+"/version")), Bus: c.bus, Source: Name,
 	}
 	if d.Vendor == "" {
@@ -140,6 +142,9 @@ func (c card) device(nodes []node) device.Device {
 func (c card) obstacles(nodes []node) (out []device.Obstacle) {
 	if c.driver == "amdgpu" && find(nodes, c) == nil {
 		out = append(out, device.Obstacle{Code: device.OldDriver, Text: "this kernel's amdgpu can't compute on it: /sys/class/kfd doesn't list it; ROCm's page of supported cards says which kernel does"})
+	}
+	if c.vendor == "8086" && strings.HasPrefix(c.bus, "0000:00:") {
+		out = append(out, device.Obstacle{Code: device.NoMemory, Text: "it is a part of the processor and has no memory of its own"})
 	}
 	if n := c.uncorrected(); n > 0 {
 		out = append(out, device.Obstacle{Code: device.Faulty, Text: "its memory had " + strconv.FormatInt(n, 10) + " errors that can't be corrected; start the machine anew"})
@@ -173,14 +178,6 @@ func (c card) uncorrected() int64 {
 		}
 	}
 	return 0
-}
-
-// uniqueID is the chip's own number where it has one, else its place.
-func (c card) uniqueID() string {
-	if id := c.line("unique_id"); id != "" && strings.Trim(id, "0") != "" {
-		return "GPU-" + strings.TrimPrefix(id, "0x")
-	}
-	return "pci-" + c.bus
 }
 
 // vram is the card's own memory, of graphics inside a processor what is set

@@ -59,7 +59,7 @@ func TestADesktopsCardIsOfferedAndItsScreenIsNot(t *testing.T) {
 	s, devices := list(t, "desktop-7900xtx")
 	require.Len(t, devices, 2)
 	require.Equal(t, device.Device{
-		ID: "GPU-7d1ab9c0f3e24566", Model: "AMD Radeon RX 7900 XTX", Slug: "rx-7900-xtx", VRAM: 25753026560, Kind: device.Claimed,
+		ID: "pci-0000:03:00.0", Model: "AMD Radeon RX 7900 XTX", Slug: "rx-7900-xtx", VRAM: 25753026560, Kind: device.Claimed,
 		Vendor: "amd", Driver: "amdgpu", Bus: "0000:03:00.0", Source: Name, Detail: device.Detail{
 			Compute: "gfx1100", PCIeGen: 4, PCIeWidth: 16, PowerLimit: 303, Nodes: []string{"/dev/dri/renderD128", "/dev/kfd"},
 		},
@@ -67,7 +67,7 @@ func TestADesktopsCardIsOfferedAndItsScreenIsNot(t *testing.T) {
 	require.Equal(t, device.Use{ID: devices[0].ID, Utilisation: 1, Memory: 27090944, Celsius: 38, Watts: 18}, use(t, s, devices[0]))
 
 	own := devices[1]
-	require.Equal(t, "pci-0000:0f:00.0", own.ID, "it has no number of its own")
+	require.Equal(t, "pci-0000:0f:00.0", own.ID)
 	require.Equal(t, gib/2, own.VRAM)
 	require.Equal(t, "gfx1036", own.Detail.Compute)
 	require.Equal(t, []device.Code{device.Display}, codes(own))
@@ -103,7 +103,7 @@ func TestIntelsCardsAreNamedAndTheirMemoryReadWhereItIsTold(t *testing.T) {
 		vram         int64
 		codes        []device.Code
 	}{
-		{"uhd-770", "i915", 0, []device.Code{device.Display}},
+		{"uhd-770", "i915", 0, []device.Code{device.NoMemory, device.Display}},
 		{"arc-a770", "i915", 17095983104, nil},
 		{"intel-e20b", "xe", 0, nil},
 	} {
@@ -122,12 +122,17 @@ func TestMemoryThatTheKernelDoesntTellComesFromElsewhere(t *testing.T) {
 	findings, err := device.NewInventory(device.Options{}, s).Look(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, device.NoMemory, findings[2].Obstacles[0].Code)
-	opencl := teller{device.Device{ID: "opencl-0", Model: "Intel(R) Arc(TM) B580 Graphics", VRAM: 12 * gib, Kind: device.Claimed, Bus: "0000:07:00.0"}}
+	opencl := teller{
+		{ID: "pci-0000:07:00.0", Model: "Intel(R) Arc(TM) B580 Graphics", VRAM: 12 * gib, Kind: device.Claimed},
+		{ID: "pci-0000:00:02.0", Model: "Intel(R) UHD Graphics 770", VRAM: 24 * gib, Kind: device.Claimed}, // the machine's own memory
+	}
 	v := device.NewInventory(device.Options{}, s, opencl)
 	t.Cleanup(func() { require.NoError(t, v.Close()) })
 	findings, err = v.Look(t.Context())
 	require.NoError(t, err)
 	require.Len(t, findings, 3)
+	require.Zero(t, findings[0].Device.VRAM)
+	require.False(t, findings[0].Offered())
 	require.True(t, findings[2].Offered())
 	require.Equal(t, 12*gib, findings[2].Device.VRAM)
 	require.Equal(t, "pci-0000:07:00.0", findings[2].Device.ID)
@@ -139,7 +144,7 @@ func TestACardThatNobodyKnowsIsStillLeased(t *testing.T) {
 	unknown, foreign, old, broken := devices[0], devices[1], devices[2], devices[3]
 	require.Equal(t, "AMD 7fff", unknown.Model)
 	require.Equal(t, "amd-7fff", unknown.Slug)
-	require.Equal(t, "pci-0000:03:00.0", unknown.ID, "a number of zeros is none")
+	require.Equal(t, "pci-0000:03:00.0", unknown.ID)
 	require.Equal(t, "gfx1250", unknown.Detail.Compute)
 	require.Empty(t, unknown.Obstacles)
 

@@ -6,11 +6,11 @@ import (
 	"souk/node/device"
 )
 
-// teller is another source, which lists one device.
-type teller struct{ d device.Device }
+// teller is another source, which lists what it is told.
+type teller []device.Device
 
 func (t teller) Name() string { return "opencl" }
 
 func (t teller) Devices(context.Context) ([]device.Device, error) {
-	return []device.Device{t.d}, nil
+	return t, nil
 }

@@ -117,25 +117,48 @@ func (f *forward) carry(job *net.TCPConn) {
 }
 
 // ask gives a connection to this entry's place through the node, or tells the
-// job's user why there is none.
+// job's user why there is none. A node that isn't there, or goes before it
+// answers, gets some time to come back: nothing of the job's was sent yet.
 func (f *forward) ask() (*net.UnixConn, error) {
-	conn, err := f.dial()
+	give := time.Now().Add(f.patience)
+	for {
+		conn, status, err := f.try()
+		switch {
+		case err == nil && status == frame.Connected:
+			return conn, nil
+		case err == nil:
+			f.say(status, fmt.Sprintf("%s can't be reached: %s", f.name, status))
+			return nil, errors.New(status.String())
+		case !away(err) || time.Now().After(give):
+			f.say(0, fmt.Sprintf("%s can't be reached, because the provider's node doesn't answer: %v", f.name, err))
+			return nil, err
+		}
+		time.Sleep(reconnectAfter)
+	}
+}
+
+// away says whether err is what a node leaves behind that is being restarted.
+func away(err error) bool {
+	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ENOENT, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, syscall.EAGAIN} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// try asks the node once. The connection is nil unless it is Connected.
+func (f *forward) try() (*net.UnixConn, frame.Status, error) {
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: f.socket, Net: "unix"})
 	if err != nil {
-		f.say(0, fmt.Sprintf("%s can't be reached, because the provider's node doesn't answer: %v", f.name, err))
-		return nil, err
+		return nil, 0, err
 	}
 	status, err := f.greet(conn)
-	switch {
-	case err != nil:
-		f.say(0, fmt.Sprintf("%s can't be reached, because the provider's node broke off: %v", f.name, err))
-	case status != frame.Connected:
-		f.say(status, fmt.Sprintf("%s can't be reached: %s", f.name, status))
-		err = errors.New(status.String())
-	default:
-		return conn, nil
+	if err != nil || status != frame.Connected {
+		conn.Close()
+		return nil, status, err
 	}
-	conn.Close()
-	return nil, err
+	return conn, status, nil
 }
 
 func (f *forward) greet(conn *net.UnixConn) (frame.Status, error) {
@@ -149,22 +172,6 @@ func (f *forward) greet(conn *net.UnixConn) (frame.Status, error) {
 		return 0, errors.Join(asked, err)
 	}
 	return status, conn.SetDeadline(time.Time{})
-}
-
-// dial connects to the node, for some time also to one that isn't there.
-func (f *forward) dial() (*net.UnixConn, error) {
-	give := time.Now().Add(f.patience)
-	for {
-		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: f.socket, Net: "unix"})
-		if err == nil {
-			return conn, nil
-		}
-		away := errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EAGAIN)
-		if !away || time.Now().After(give) {
-			return nil, err
-		}
-		time.Sleep(reconnectAfter)
-	}
 }
 
 // say writes one line for each status, and no more.

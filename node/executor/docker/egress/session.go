@@ -134,7 +134,9 @@ func (s *session) handle(job *net.UnixConn) {
 		errors.As(err, &r)
 		s.counters[entry].refused.Add(1)
 		s.log.Debug("an egress connection was refused", "to", s.targets[entry].String(), "why", err)
-		s.refuse(job, r.status)
+		if s.life.Err() == nil { // else the next node may find better
+			s.refuse(job, r.status)
+		}
 		return
 	}
 	defer remote.Close()

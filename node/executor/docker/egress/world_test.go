@@ -91,6 +91,14 @@ func echo(c *net.TCPConn) {
 	c.CloseWrite() //nolint:errcheck // as above
 }
 
+// answer hears all and then says text: what closes with something unheard resets.
+func answer(text string) func(*net.TCPConn) {
+	return func(c *net.TCPConn) {
+		io.Copy(io.Discard, c)  //nolint:errcheck // the test sees what comes back
+		io.WriteString(c, text) //nolint:errcheck // as above
+	}
+}
+
 // gate serves in a world, on a machine that is on no network.
 func (w *world) gate(t *testing.T, change ...func(*Config)) *Gate {
 	cfg := Config{

@@ -46,9 +46,9 @@ func (Source) Devices(ctx context.Context) ([]device.Device, error) {
 	return devices, nil
 }
 
-// Open prepares the device that Devices lists as id. A *kernel.NotFoundError is one that
-// isn't there.
-func (s Source) Open(ctx context.Context, id string) (kernel.Kernel, error) {
+// Open prepares the device that is d. A *kernel.NotFoundError is one that isn't there, or an
+// instance of a partitioned GPU, which this driver API doesn't list beside others.
+func (s Source) Open(ctx context.Context, d device.Device) (kernel.Kernel, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -62,12 +62,12 @@ func (s Source) Open(ctx context.Context, id string) (kernel.Kernel, error) {
 			return nil, err
 		}
 		for _, f := range found {
-			if f.ID == id {
+			if kernel.Same(f.Device, d) {
 				return opened(open(lib, f))
 			}
 		}
 	}
-	return nil, &kernel.NotFoundError{Driver: s.Name(), ID: id}
+	return nil, &kernel.NotFoundError{Driver: s.Name(), ID: d.ID}
 }
 
 // opened makes no interface of a nil *Kernel.
@@ -127,7 +127,7 @@ func (l *library) describe(ordinal int32) (found, error) {
 	text := hex.EncodeToString(uuid[:])
 	f.Device = device.Device{
 		ID:    "GPU-" + strings.Join([]string{text[:8], text[8:12], text[12:16], text[16:20], text[20:]}, "-"),
-		Model: model, Slug: device.Slug(model), VRAM: int64(memory), Kind: device.Claimed,
+		Model: model, Slug: device.Slug(model), VRAM: int64(memory), Kind: device.Claimed, Vendor: "nvidia",
 	}
 	return f, nil
 }

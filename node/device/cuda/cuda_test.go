@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"souk/internal/modmath"
+	"souk/node/device"
 	"souk/node/device/kernel"
 )
 
@@ -213,6 +214,6 @@ func TestAContextsEndIsNoticed(t *testing.T) {
 // A machine without an NVIDIA driver has no devices; one with a driver opens none of this name.
 func TestADeviceThatIsNotThereIsNotFound(t *testing.T) {
 	var missing *kernel.NotFoundError
-	_, err := Source{}.Open(t.Context(), "GPU-none")
+	_, err := Source{}.Open(t.Context(), device.Device{ID: "GPU-none"})
 	require.ErrorAs(t, err, &missing)
 }

@@ -2,11 +2,13 @@ package kernel
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"souk/internal/modmath"
+	"souk/node/device"
 )
 
 func TestTheReferenceComputesWhatModmathSays(t *testing.T) {
@@ -66,4 +68,45 @@ func TestTheReferenceRefusesWhatItCanNot(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	_, err = cpu.Fill(ended, modmath.Memory{Blocks: 1})
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// driver has one device, or fails to open it.
+type driver struct {
+	has  device.Device
+	fail error
+}
+
+func (d driver) Name() string                                     { return "fake" }
+func (d driver) Devices(context.Context) ([]device.Device, error) { return []device.Device{d.has}, nil }
+
+func (d driver) Open(_ context.Context, wanted device.Device) (Kernel, error) {
+	if !Same(d.has, wanted) {
+		return nil, &NotFoundError{Driver: "fake", ID: wanted.ID}
+	}
+	return &CPU{ID: d.has.ID}, d.fail
+}
+
+func TestTheFirstDriverThatHasADeviceOpensIt(t *testing.T) {
+	broken := errors.New("the driver is broken")
+	drivers := []Driver{
+		driver{has: device.Device{ID: "a"}},
+		driver{has: device.Device{ID: "b"}, fail: broken},
+		driver{has: device.Device{ID: "c", Bus: "0000:03:00.0"}},
+	}
+	open := func(d device.Device) (Kernel, error) { return Open(t.Context(), d, drivers...) }
+	k, err := open(device.Device{ID: "a"})
+	require.NoError(t, err)
+	require.Equal(t, "a", k.DeviceID())
+	_, err = open(device.Device{ID: "b"})
+	require.ErrorIs(t, err, broken)
+	k, err = open(device.Device{ID: "another name", Bus: "0000:03:00.0"})
+	require.NoError(t, err)
+	require.Equal(t, "c", k.DeviceID())
+	var missing *NotFoundError
+	_, err = open(device.Device{ID: "d"})
+	require.ErrorAs(t, err, &missing)
+	part := device.Device{ID: "MIG-1", Bus: "0000:03:00.0"}
+	part.Detail.Parent = "c"
+	_, err = open(part)
+	require.ErrorAs(t, err, &missing, "an instance isn't the whole GPU")
 }

@@ -47,9 +47,8 @@ func (s Source) Devices(ctx context.Context) ([]device.Device, error) {
 	})
 }
 
-// Open prepares the device that Devices lists as id. A *kernel.NotFoundError is one that
-// isn't there.
-func (s Source) Open(ctx context.Context, id string) (kernel.Kernel, error) {
+// Open prepares the device that is d. A *kernel.NotFoundError is one that isn't there.
+func (s Source) Open(ctx context.Context, d device.Device) (kernel.Kernel, error) {
 	k, err := await(ctx, func() (*Kernel, error) {
 		lib, err := load()
 		if err != nil {
@@ -61,12 +60,12 @@ func (s Source) Open(ctx context.Context, id string) (kernel.Kernel, error) {
 				return nil, err
 			}
 			for _, f := range found {
-				if f.ID == id {
+				if kernel.Same(f.Device, d) {
 					return open(lib, f, kernels)
 				}
 			}
 		}
-		return nil, &kernel.NotFoundError{Driver: s.Name(), ID: id}
+		return nil, &kernel.NotFoundError{Driver: s.Name(), ID: d.ID}
 	})
 	if err != nil {
 		return nil, err // not a nil *Kernel in an interface

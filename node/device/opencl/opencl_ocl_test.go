@@ -20,7 +20,7 @@ func device0(t *testing.T) *Kernel {
 	devices, err := source.Devices(t.Context())
 	require.NoError(t, err)
 	require.NotEmpty(t, devices, "this machine has no OpenCL device; Debian's pocl-opencl-icd brings one")
-	k, err := source.Open(t.Context(), devices[0].ID)
+	k, err := source.Open(t.Context(), devices[0])
 	require.NoError(t, err)
 	require.Equal(t, devices[0].ID, k.DeviceID())
 	t.Cleanup(func() { require.NoError(t, k.Close()) })
@@ -102,7 +102,7 @@ func TestCPUsAreListedOnlyWhenAskedFor(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, len(some), len(all), "PoCL's CPU must not be listed as a GPU")
 	var missing *kernel.NotFoundError
-	_, err = Source{}.Open(t.Context(), all[0].ID)
+	_, err = Source{}.Open(t.Context(), all[0])
 	require.ErrorAs(t, err, &missing)
 }
 

@@ -36,6 +36,7 @@ func TestDevicesHaveTheIDsOfTheirMakers(t *testing.T) {
 			cpu,
 		},
 		{gpu("Mali", 2), gpu("Mali", 2), gpu("Mali", 2)},
+		{gpu("Tesla K80", vendorNVIDIA).with(infoBusNVIDIA, words(0x84)).with(infoSlotNVIDIA, words(0)).with(infoDomainNVIDIA, words(1))},
 	}}
 	ids := func(cpu bool) (ids []string) {
 		found, err := f.library().list(cpu)
@@ -48,6 +49,7 @@ func TestDevicesHaveTheIDsOfTheirMakers(t *testing.T) {
 	want := []string{
 		"GPU-5a0d0102-0304-0506-0708-090a0b0c0d0e rtx-4090", "pci-0000:0a:1f.1 rx-7900-xtx", "pci-0000:03:00.0 arc-a770",
 		"opencl-mali-0 mali", "opencl-mali-1 mali", "opencl-mali-2 mali",
+		"pci-0001:84:00.0 k80",
 	}
 	require.Equal(t, want, ids(false))
 	require.Contains(t, ids(true), "opencl-some-cpu-0 some-cpu")

@@ -178,6 +178,7 @@ func TestBreakingOffIsPassedOn(t *testing.T) {
 	w := newWorld()
 	broke := make(chan error, 1)
 	w.serve(t, "breaks.example", "93.184.216.34:443", func(c *net.TCPConn) {
+		c.Read([]byte{0})            //nolint:errcheck // it is connected by then
 		io.WriteString(c, "half of") //nolint:errcheck // the test reads it
 		c.SetLinger(0)               //nolint:errcheck // the test sees it
 	})
@@ -187,11 +188,13 @@ func TestBreakingOffIsPassedOn(t *testing.T) {
 	})
 	wiring := open(t, w.gate(t), "job1", "breaks.example:443", "listens.example:443")
 	c := connected(t, wiring, 0)
+	_, err := c.Write([]byte{0})
+	require.NoError(t, err)
 	io.Copy(io.Discard, c) //nolint:errcheck // either way
 	require.Eventually(t, func() bool { return frame.Hung(c) }, soon, time.Millisecond)
 
 	c = connected(t, wiring, 1)
-	_, err := io.WriteString(c, "half of")
+	_, err = io.WriteString(c, "half of")
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
 	select {

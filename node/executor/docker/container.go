@@ -19,7 +19,8 @@ import (
 
 const (
 	nobody     = "65534:65534"
-	maxPids    = 1024     // processes and threads
+	basePids   = 1024     // processes and threads that a job may have at once,
+	pidsPerCPU = 256      // and as many besides for each core: frameworks start some on each
 	maxFiles   = 16 << 10 // open files of a process; a daemon can't give more than it has
 	maxVolumes = 32       // that an image may declare
 	minShm     = 64 << 20
@@ -71,7 +72,7 @@ func labels(node, id string, image map[string]string) map[string]string {
 
 func (p plan) host() *container.HostConfig {
 	l := p.spec.Limits
-	pids := int64(maxPids)
+	pids := int64(basePids + pidsPerCPU*max(l.CPU, 1))
 	h := &container.HostConfig{
 		Runtime:        p.daemon.Runtime,
 		NetworkMode:    "none",

@@ -70,7 +70,9 @@ type Wiring struct {
 	Mounts           []Mount
 	ExtraHosts       []string // host:address
 	EntrypointPrefix []string // goes before the image's program and runs it
-	Close            func() error
+	// Close is called once the execution has ended, and not when a closing node
+	// leaves its container running.
+	Close func() error
 }
 
 // Mount is a file or folder of this machine that a container sees, read-only.
@@ -207,6 +209,16 @@ func (e *Executor) add(x *execution) error {
 		return errClosed
 	}
 	e.running[x.rec.ID] = x
+	return nil
+}
+
+// open says whether the executor may still be used.
+func (e *Executor) open() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return errClosed
+	}
 	return nil
 }
 

@@ -34,7 +34,7 @@ type execution struct {
 	asked bool           // Start was called
 	cause executor.Cause // of the first kill
 	begun time.Duration  // when guest code began, on this boot's monotonic clock; 0 before
-	took  time.Duration  // how long it ran, where it ended before this process came
+	told  time.Duration  // the longest running time that Usage gave out
 	used  result         // what is known of its use, and at the end all
 	over  bool
 }
@@ -75,10 +75,19 @@ func (x *execution) live() {
 func (x *execution) leave() {
 	x.end()
 	x.log.close()
+	x.mu.Lock()
+	over := x.over
+	x.mu.Unlock()
+	if over { // else its container goes on using it
+		x.unwire()
+	}
+	close(x.gone)
+}
+
+func (x *execution) unwire() {
 	if err := x.wiring.end(); err != nil {
 		x.exec.cfg.Log.Warn("a job's way to the network could not be taken down", "execution", x.rec.ID, "error", err)
 	}
-	close(x.gone)
 }
 
 func (x *execution) ID() string { return x.rec.ID }
@@ -118,6 +127,7 @@ func (x *execution) Usage() executor.Usage {
 	u := executor.Usage{Ran: x.used.Ran, CPU: x.used.CPU, Memory: x.used.Memory, Log: x.log.size()}
 	if x.begun != 0 && !x.over {
 		u.Running, u.Ran = true, control.Monotonic()-x.begun
+		x.told = u.Ran
 	}
 	if x.over {
 		u.Log = x.used.Log
@@ -185,6 +195,9 @@ func (x *execution) Remove() error {
 		return fmt.Errorf("the workspace could not be removed: %w", err)
 	}
 	x.exec.forget(x)
+	if x.exec.open() != nil { // nobody else lets go of the connections any more
+		return x.exec.api.Close()
+	}
 	return nil
 }
 

@@ -25,6 +25,9 @@ func (e *Executor) Prepare(ctx context.Context, spec executor.Spec) (executor.Ex
 	if len(spec.Egress) > 0 && e.cfg.Egress == nil {
 		return nil, errors.New("this provider gives jobs no network, and this one asks to connect somewhere")
 	}
+	if err := e.open(); err != nil {
+		return nil, err
+	}
 	d, err := e.daemon(ctx)
 	if err != nil {
 		return nil, err
@@ -137,7 +140,7 @@ func (e *Executor) layInputs(ctx context.Context, dir string, spec executor.Spec
 		if err := e.cfg.Source.Export(ctx, spec.Owner, in.CID, dst, left); err != nil {
 			return 0, fmt.Errorf("the input at %s could not be laid out: %w", in.At, err)
 		}
-		size, err := open(dst, in.At)
+		size, err := unlock(dst, in.At)
 		if err != nil {
 			return 0, err
 		}
@@ -148,8 +151,8 @@ func (e *Executor) layInputs(ctx context.Context, dir string, spec executor.Spec
 	return left, nil
 }
 
-// open lets everybody read what lies at dst, and gives its size.
-func open(dst, at string) (size int64, err error) {
+// unlock lets everybody read what lies at dst, and gives its size.
+func unlock(dst, at string) (size int64, err error) {
 	err = filepath.WalkDir(dst, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err

@@ -2,11 +2,25 @@ package docker
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"souk/node/executor"
+)
+
+const (
+	tellEvery = 500 * time.Millisecond // of progress
+	watchDisk = time.Second
+	keepFree  = 1 << 30 // bytes that a pull leaves on the daemon's disk
 )
 
 // byRef gives the image of a digest: one that is here by that digest, or one
@@ -16,18 +30,177 @@ func (c *images) byRef(ctx context.Context, d daemon, spec executor.Spec) (found
 	if err != nil {
 		return found, refuse("%.200q is no image with its digest pinned; name it as NAME@sha256:DIGEST", spec.Image.Ref)
 	}
-	for _, candidate := range []string{spec.Image.Ref, ref.DigestStr()} {
-		found, here, err := c.local(ctx, candidate)
-		if err != nil {
-			return found, err
+	found, here, err := c.byDigest(ctx, ref, spec.Owner)
+	if err != nil || here {
+		return found, err
+	}
+	if !c.exec.cfg.Pull {
+		return found, refuse("this provider doesn't have the image %s and pulls none; bring it as an archive, or choose another provider", ref)
+	}
+	tell(spec, "asking for the image")
+	offer, err := c.exec.ask(ctx, ref, d.Arch)
+	if err != nil {
+		return found, err
+	}
+	c.bringing.Lock()
+	defer c.bringing.Unlock()
+	if found, here, err := c.byDigest(ctx, ref, spec.Owner); err != nil || here {
+		return found, err // another job brought it meanwhile
+	}
+	if err := c.pull(ctx, d, ref, offer, spec); err != nil {
+		return found, err
+	}
+	if found, here, err = c.local(ctx, ref.Name()); err != nil {
+		return found, err
+	}
+	if !here {
+		return found, fmt.Errorf("the daemon lost the image %s, which was pulled just now", ref)
+	}
+	return found, c.keepPulled(ctx, ref, found)
+}
+
+// keepPulled records a pulled image, or gives it up if it is too big unpacked.
+func (c *images) keepPulled(ctx context.Context, ref name.Digest, img image.InspectResponse) error {
+	b := brought{Ref: ref.Name()}
+	if img.Size <= c.exec.cfg.MaxImage {
+		return c.note(ctx, img, b)
+	}
+	c.release(img.ID)
+	_, err := c.drop(ctx, img.ID, b)
+	return errors.Join(refuse("the image %s has %d MiB unpacked, and this provider takes images up to %d MiB", ref, img.Size>>20, c.exec.cfg.MaxImage>>20), err)
+}
+
+// byDigest holds an image that is here: its ID is the digest, or it came from a
+// registry by that digest, whatever it was called there.
+func (c *images) byDigest(ctx context.Context, ref name.Digest, owner string) (found image.InspectResponse, here bool, err error) {
+	list, err := c.exec.api.ImageList(ctx, client.ImageListOptions{})
+	if err != nil {
+		return found, false, fmt.Errorf("the daemon's images could not be read: %w", err)
+	}
+	digest := ref.DigestStr()
+	for _, s := range list.Items {
+		match := s.ID == digest
+		for _, known := range s.RepoDigests {
+			match = match || strings.HasSuffix(known, "@"+digest)
 		}
-		if !here {
+		if !match {
 			continue
 		}
-		if ok, err := c.allowed(found.ID, spec.Owner); err != nil || ok {
-			return found, err
+		ok, err := c.allowed(s.ID, owner)
+		if err != nil {
+			return found, false, err
 		}
-		c.release(found.ID)
+		if ok {
+			return c.local(ctx, s.ID)
+		}
 	}
-	return found, refuse("this provider has no image %.200s", spec.Image.Ref)
+	return found, false, nil
+}
+
+// pull has the daemon pull an image. It ends a pull that takes more of the disk
+// than the limit on images: how big an image is unpacked is known only afterwards.
+func (c *images) pull(ctx context.Context, d daemon, ref name.Digest, o offered, spec executor.Spec) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		guardDisk(ctx, d.Root, c.exec.cfg.MaxImage+o.size, cancel)
+	}()
+	defer func() {
+		cancel(nil)
+		<-watched
+	}()
+	answer, err := c.exec.api.ImagePull(ctx, ref.Name(), client.ImagePullOptions{
+		RegistryAuth: o.auth, Platforms: []ocispec.Platform{{OS: "linux", Architecture: d.Arch}},
+	})
+	if err != nil {
+		return pullFault(ctx, ref, err)
+	}
+	defer answer.Close()
+	p := progress{spec: spec, total: o.size, layers: map[string]int64{}}
+	for m, err := range answer.JSONMessages(ctx) {
+		switch {
+		case err != nil:
+			return pullFault(ctx, ref, err)
+		case m.Error != nil:
+			return pullFault(ctx, ref, m.Error)
+		}
+		p.take(m)
+	}
+	if ctx.Err() != nil {
+		return pullFault(ctx, ref, ctx.Err())
+	}
+	return nil
+}
+
+func pullFault(ctx context.Context, ref name.Digest, err error) error {
+	var fault *executor.JobError
+	if cause := context.Cause(ctx); errors.As(cause, &fault) || errors.Is(cause, errFull) {
+		return cause
+	}
+	return fmt.Errorf("the image %s could not be pulled: %s", ref, faultOf(err)) //nolint:errorlint // the daemon's errors mean nothing to others
+}
+
+var errFull = fmt.Errorf("Docker's disk has less than %d MiB left, so no image is pulled", keepFree>>20) //nolint:staticcheck,revive // a name
+
+// guardDisk ends what it watches over once the disk with the daemon's folder has
+// lost more than most bytes. A daemon elsewhere has no such folder here.
+func guardDisk(ctx context.Context, root string, most int64, end context.CancelCauseFunc) {
+	before, err := free(root)
+	if err != nil {
+		return
+	}
+	t := time.NewTicker(watchDisk)
+	defer t.Stop()
+	for {
+		now, err := free(root)
+		switch {
+		case err != nil:
+		case before-now > most:
+			end(refuse("the image takes more room unpacked than this provider allows, %d MiB", most>>20))
+			return
+		case now < keepFree:
+			end(errFull)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+func free(path string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Bavail) * st.Bsize, nil //nolint:gosec // sizes of disks
+}
+
+// progress sums up what the daemon tells of each layer.
+type progress struct {
+	spec   executor.Spec
+	total  int64
+	layers map[string]int64
+	told   time.Time
+}
+
+// take notes a message and passes the sum on, not too often.
+func (p *progress) take(m jsonstream.Message) {
+	if m.ID == "" || m.Progress == nil || len(p.layers) > maxLayers {
+		return
+	}
+	p.layers[m.ID] = max(p.layers[m.ID], m.Progress.Current) // unpacking counts anew
+	if time.Since(p.told) < tellEvery {
+		return
+	}
+	p.told = time.Now()
+	var sum int64
+	for _, n := range p.layers {
+		sum += n
+	}
+	tell(p.spec, "pulling %d of %d MiB", min(sum, p.total)>>20, p.total>>20)
 }

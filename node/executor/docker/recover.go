@@ -100,7 +100,10 @@ func (e *Executor) resume(ctx context.Context, dir string, rec record) (*executi
 	case err != nil:
 		return x, x.lost("somebody else started the container")
 	}
-	return x, x.carryOn(ctx, s.At, func() { x.catchUp(r.Container.State) })
+	return x, x.carryOn(ctx, s.At, func() {
+		defer x.leave()
+		x.supervise()
+	})
 }
 
 // carryOn goes on with an execution that hasn't ended.
@@ -123,20 +126,6 @@ func (x *execution) carryOn(ctx context.Context, begun time.Duration, on func())
 	}
 	go on()
 	return nil
-}
-
-// catchUp supervises a container that was started by a former process. One that
-// ended meanwhile ran for as long as the daemon says.
-func (x *execution) catchUp(s *container.State) {
-	defer x.leave()
-	if !s.Running {
-		from, err1 := time.Parse(time.RFC3339Nano, s.StartedAt)
-		to, err2 := time.Parse(time.RFC3339Nano, s.FinishedAt)
-		if err1 == nil && err2 == nil && to.After(from) {
-			x.took = to.Sub(from)
-		}
-	}
-	x.supervise()
 }
 
 // lost concludes an execution that can't be had again.

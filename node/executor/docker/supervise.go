@@ -71,8 +71,8 @@ func (x *execution) failed(err error) error {
 func (x *execution) ran() time.Duration {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.begun == 0 || x.took != 0 {
-		return x.took
+	if x.begun == 0 {
+		return 0
 	}
 	return control.Monotonic() - x.begun
 }
@@ -93,6 +93,8 @@ func (x *execution) supervise() {
 		cancel()
 		<-collected
 	}()
+	held := x.hold(ctx)
+	defer held.release()
 	limit := time.NewTimer(x.rec.Limits.Time - x.ran())
 	defer limit.Stop()
 	look := time.NewTicker(lookEvery)
@@ -112,7 +114,9 @@ func (x *execution) supervise() {
 			x.look()
 		case <-killed:
 			killed = nil
-			x.strike()
+			if !held.kill() {
+				x.strike()
+			}
 			retry = time.Tick(killRetry)
 		case <-retry:
 			x.strike()
@@ -120,9 +124,20 @@ func (x *execution) supervise() {
 	}
 }
 
+// hold takes hold of the container's first process, where that can be had.
+func (x *execution) hold(ctx context.Context) *process {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	r, err := x.exec.api.ContainerInspect(ctx, x.rec.Container, client.ContainerInspectOptions{})
+	if err != nil || r.Container.State == nil || !r.Container.State.Running {
+		return nil
+	}
+	return holdProcess(r.Container.State.Pid, x.rec.Container)
+}
+
 // strike kills the container. Where the daemon doesn't answer it is asked again.
 func (x *execution) strike() {
-	ctx, cancel := context.WithTimeout(x.life, killRetry)
+	ctx, cancel := context.WithTimeout(x.life, callTimeout)
 	defer cancel()
 	_, err := x.exec.api.ContainerKill(ctx, x.rec.Container, client.ContainerKillOptions{Signal: "KILL"})
 	if err != nil && !errdefs.IsConflict(err) && !errdefs.IsNotFound(err) { // those have ended
@@ -159,9 +174,10 @@ func (x *execution) overDisk() bool {
 
 // exit is how the daemon says that a container ended.
 type exit struct {
-	ran    time.Duration
-	known  bool // false: this process let go of it
-	lost   bool // the daemon went away and took the container along, or never came back
+	ran    time.Duration // since the begin, as this process counts
+	took   time.Duration // as the daemon's clock has it; 0 is unknown
+	known  bool          // false: this process let go of it
+	lost   bool          // the daemon went away and took the container along, or never came back
 	code   int
 	oom    bool
 	detail string
@@ -231,7 +247,33 @@ func (e *Executor) state(ctx context.Context, id string, waited error) (x exit, 
 	if s == nil {
 		return x, false, fmt.Errorf("Docker says nothing of the container's state (%w)", waited) //nolint:staticcheck,revive // a name
 	}
-	return exit{known: true, code: s.ExitCode, oom: s.OOMKilled, detail: s.Error}, s.Running || s.Paused || s.Restarting, nil
+	return exit{known: true, code: s.ExitCode, oom: s.OOMKilled, detail: s.Error, took: took(s)}, s.Running || s.Paused || s.Restarting, nil
+}
+
+// took is how long a container ran by the daemon's clock.
+func took(s *container.State) time.Duration {
+	from, err1 := time.Parse(time.RFC3339Nano, s.StartedAt)
+	to, err2 := time.Parse(time.RFC3339Nano, s.FinishedAt)
+	if err1 != nil || err2 != nil || to.Before(from) {
+		return 0
+	}
+	return to.Sub(from)
+}
+
+// lasted is the job's running time. The daemon tells the end late, so its own
+// word on when that was counts, within what is known here: the clock may have been
+// set, and nothing is taken back of what was told before.
+func (x *execution) lasted(e exit) time.Duration {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	ran := e.ran
+	if e.took > 0 {
+		ran = min(ran, e.took)
+	}
+	if x.cause == executor.LimitTime {
+		ran = max(ran, x.rec.Limits.Time)
+	}
+	return max(ran, x.told)
 }
 
 // finish concludes an execution whose container ended.
@@ -239,7 +281,7 @@ func (x *execution) finish(e exit, cancel context.CancelFunc, collected <-chan s
 	cpu, peak := x.measure()
 	over := x.overDisk()
 	x.drain(cancel, collected)
-	r := result{Ran: e.ran, CPU: cpu, Memory: peak}
+	r := result{Ran: x.lasted(e), CPU: cpu, Memory: peak}
 	x.mu.Lock()
 	cause := x.cause
 	x.mu.Unlock()

@@ -22,6 +22,7 @@ type Candidate struct {
 	Why          string        `json:"why"`            // why it stands where it stands: "cheapest per unit of speed", "2 of 3 leases failed"
 	WhyNot       string        `json:"whyNot"`         // empty for one that could be leased
 	Code         string        `json:"code,omitempty"` // the refusal's code
+	Measured     []Measured    `json:"measured,omitempty"`
 }
 
 // Plan is what was considered for a job, best first.

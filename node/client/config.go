@@ -13,6 +13,7 @@ import (
 	"souk/node/blob"
 	"souk/node/ledger"
 	"souk/node/p2p"
+	"souk/protocol/challenge"
 	"souk/protocol/market"
 	"souk/protocol/offer"
 	"souk/protocol/status"
@@ -78,6 +79,8 @@ type Config struct {
 	Dir     string // where the logs of executions are
 	Caps    Caps   // zero: DefaultCaps
 	Times   Times
+	// Challenge is how devices are challenged; zero: challenge.Options' defaults.
+	Challenge challenge.Options
 	// Offers is the cache shared with the provider role; nil makes one.
 	Offers *offer.Cache
 	// Protect keeps the connection to a peer open, Unprotect ends that; nil does nothing.

@@ -30,6 +30,8 @@ type Engine struct {
 	plans  plans
 	books  reconciled
 
+	verdicts *verdicts
+
 	ctx    context.Context //nolint:containedctx // the life of the engine
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -59,7 +61,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, signer: signer, chain: market.NoChain(cfg.Network), space: space, offers: cfg.Offers,
-		runners: map[string]*runner{},
+		runners: map[string]*runner{}, verdicts: newVerdicts(),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	if e.salt, err = e.loadSalt(); err != nil {

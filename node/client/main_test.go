@@ -116,7 +116,7 @@ func (a *actor) start(wrap func(client.Ledger) client.Ledger) *client.Engine {
 	}
 	cfg := client.Config{
 		Host: a.host, Finder: a.finder, Ledger: book, Blobs: blobs, Key: a.key, Network: network, Dir: filepath.Join(a.dir, "logs"),
-		Times: a.times, Caps: a.caps, Clock: a.clock,
+		Times: a.times, Challenge: quickChallenge(), Caps: a.caps, Clock: a.clock,
 	}
 	_, _ = rand.Read(cfg.Boot[:])
 	a.engine, err = client.New(cfg)

@@ -24,6 +24,7 @@ type Need struct {
 	InputBytes     int64
 	Egress         []string // host:port that the job connects to
 	Platform       string   // that an image is for; empty: not known
+	Challenge      bool     // the devices, before a quote of them is asked for
 
 	avoid map[peer.ID]bool // failed this job already
 }

@@ -104,7 +104,7 @@ func needOf(s jobfile.Spec, inputBytes int64, left market.Amount) Need {
 	n := Need{
 		Executor: s.Kind(), CPU: s.CPU, Memory: s.Memory, Disk: s.Disk, GPU: s.GPU, AllowSimulated: s.AllowSimulated, Region: s.Region,
 		Time: s.Time, Price: s.Price, Total: &left, InputBytes: inputBytes,
-		Egress: s.Egress,
+		Egress: s.Egress, Challenge: s.Verify.Challenge,
 	}
 	if s.Image != nil {
 		n.Platform = s.Image.Platform

@@ -75,7 +75,11 @@ func (e *Engine) quoteBest(ctx context.Context, cs []*candidate, n Need) {
 		fit = fit[len(batch):]
 		var wg sync.WaitGroup
 		for _, c := range batch {
-			wg.Go(func() { e.askQuote(ctx, c, n) })
+			wg.Go(func() {
+				if e.challengeFor(ctx, c, n); c.fits() {
+					e.askQuote(ctx, c, n)
+				}
+			})
 		}
 		wg.Wait()
 		if len(fit) == 0 || slices.ContainsFunc(batch, (*candidate).fits) {

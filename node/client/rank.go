@@ -90,6 +90,7 @@ func (c *candidate) show(first bool, others int) Candidate {
 	v := Candidate{
 		Peer: c.offer.Peer.String(), Devices: c.devices(), Region: printable(c.offer.Region), PricePerHour: c.price, Speed: speed, SpeedFrom: from,
 		WorstCost: c.tick.Times(ticksIn(c.time, c.offer.Tick)), Tick: c.offer.Tick, Prepaid: c.tick, WhyNot: c.whyNot, Code: string(c.code),
+		Measured: measuredOf(c.offer),
 	}
 	if c.fits() {
 		v.Why = c.why(first, others)

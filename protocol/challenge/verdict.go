@@ -26,6 +26,10 @@ const (
 	BadAnswer      Reason = "bad_answer"      // an answer that no correct provider gives
 )
 
+// Slow tells that a deadline was missed, which load or heat can do to an honest
+// provider once in a while; every other reason needs a wrong answer.
+func (r Reason) Slow() bool { return r == TooSlow || r == SharedDevice || r == SlowMemory }
+
 // Claim is what a provider says of like devices, and what is to be touched of it.
 type Claim struct {
 	Lease  market.Hash // the asker's lease of the devices; zero: free ones

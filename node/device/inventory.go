@@ -29,6 +29,9 @@ type Options struct {
 	// Leased tells whether a lease of this node is on a device, so that it is
 	// no wonder that something uses it. Nil is never.
 	Leased func(id string) bool
+	// Tell is told what each Check found to have changed, or to have failed, one
+	// after the other. It must not look itself. Nil tells nobody.
+	Tell func([]Change, error)
 	// Now is the clock for Use.At: time.Now outside tests.
 	Now func() time.Time
 }
@@ -54,6 +57,9 @@ type Inventory struct {
 func NewInventory(o Options, sources ...Source) *Inventory {
 	if o.Leased == nil {
 		o.Leased = func(string) bool { return false }
+	}
+	if o.Tell == nil {
+		o.Tell = func([]Change, error) {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now

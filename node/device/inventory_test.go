@@ -195,12 +195,12 @@ func TestWatchTellsWhatChangedUntilItsContextEnds(t *testing.T) {
 		devices, err := source.Devices(t.Context())
 		require.NoError(t, err)
 		d := &driver{name: "test", devices: devices}
-		v := NewInventory(Options{}, d)
+		told := make(chan []Change)
+		v := NewInventory(Options{Tell: func(c []Change, _ error) { told <- c }}, d)
 		_, err = v.Look(t.Context())
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
-		told := make(chan []Change)
-		go v.Watch(ctx, WatchEvery, func(c []Change, _ error) { told <- c })
+		go v.Watch(ctx, WatchEvery)
 		time.Sleep(3 * WatchEvery) // nothing changes, nothing is told
 		d.devices = nil
 		start := time.Now()

@@ -36,33 +36,52 @@ const absences = 2
 type standing struct {
 	device Device
 	what   What
+	why    string
 	absent int // looks in a row
 }
 
-// Check looks once, and tells what changed since the look before. The error
-// says which sources failed; the changes are valid beside it.
+// Check looks once, and gives and tells what changed since the look before. The
+// error says which sources failed; the changes are valid beside it. What was
+// cut short by ctx changes nothing.
 func (v *Inventory) Check(ctx context.Context) ([]Change, error) {
 	v.looking.Lock()
 	defer v.looking.Unlock()
 	findings, err := v.look(ctx)
-	return v.compare(findings, err), err
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	changes := v.compare(findings, err)
+	if len(changes) > 0 || err != nil {
+		v.options.Tell(changes, err)
+	}
+	return changes, err
 }
 
-// Watch checks again and again until ctx ends, and tells what changed and what
-// failed, in the goroutine of its caller.
-func (v *Inventory) Watch(ctx context.Context, every time.Duration, tell func([]Change, error)) {
+// Watch checks again and again until ctx ends, in the goroutine of its caller.
+func (v *Inventory) Watch(ctx context.Context, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			if changes, err := v.Check(ctx); ctx.Err() == nil && (len(changes) > 0 || err != nil) {
-				tell(changes, err)
-			}
+			_, _ = v.Check(ctx) // it tells
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// Fault is what is wrong with the first of those devices on which, as the last
+// look found, nothing can run; "" if there is none.
+func (v *Inventory) Fault(ids []string) string {
+	v.looking.Lock()
+	defer v.looking.Unlock()
+	for _, id := range ids {
+		if s := v.before[id]; s.what == Gone || s.absent > 0 {
+			return s.device.Model + " (" + id + "): " + s.why
+		}
+	}
+	return ""
 }
 
 // compare holds v.looking.
@@ -77,7 +96,7 @@ func (v *Inventory) compare(findings []Finding, failed error) []Change {
 		}
 		seen[id] = true
 		what, why := f.stands()
-		changes = v.note(changes, standing{device: f.Device, what: what}, why)
+		changes = v.note(changes, standing{device: f.Device, what: what, why: why})
 	}
 	var missing []string
 	for id := range v.before {
@@ -88,9 +107,8 @@ func (v *Inventory) compare(findings []Finding, failed error) []Change {
 	slices.Sort(missing)
 	for _, id := range missing {
 		next := v.before[id]
-		why := ""
-		next.what, why, next.absent = next.without(failed)
-		changes = v.note(changes, next, why)
+		next.what, next.why, next.absent = next.without(failed)
+		changes = v.note(changes, next)
 		if l := v.locks[id]; l != nil && next.what == Gone {
 			_ = l.Close()
 			delete(v.locks, id)
@@ -100,13 +118,13 @@ func (v *Inventory) compare(findings []Finding, failed error) []Change {
 }
 
 // note remembers how a device stands now.
-func (v *Inventory) note(changes []Change, now standing, why string) []Change {
+func (v *Inventory) note(changes []Change, now standing) []Change {
 	before, known := v.before[now.device.ID]
 	v.before[now.device.ID] = now
 	if known && before.what == now.what || !known && now.what != Back {
 		return changes
 	}
-	return append(changes, Change{Device: now.device, What: now.what, Why: why})
+	return append(changes, Change{Device: now.device, What: now.what, Why: now.why})
 }
 
 // stands tells what a device that is here is good for.

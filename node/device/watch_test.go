@@ -1,6 +1,7 @@
 package device
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -39,6 +40,32 @@ func TestADeviceThatFallsOffTheBusIsGoneAtTheSecondLook(t *testing.T) {
 	require.NoError(t, checkDevice(all[1].ID), "and another process may have it")
 	source.devices = all
 	require.Equal(t, []string{"1 back"}, changes(t, v))
+}
+
+func TestWhatIsWrongWithADeviceIsSaidToWhoAsks(t *testing.T) {
+	v, source := watched(t)
+	first, second := source.devices[0].ID, source.devices[1].ID
+	require.Empty(t, v.Fault([]string{first, second, "unknown"}))
+	source.use[first] = Use{Memory: 20 * gib} // in use by others is no fault
+	source.devices = source.devices[:1]
+	require.Equal(t, []string{"0 out", "1 out"}, changes(t, v))
+	require.Empty(t, v.Fault([]string{first}))
+	require.Equal(t, "NVIDIA GeForce RTX 4090 ("+second+"): its driver doesn't list it", v.Fault([]string{first, second}))
+	source.devices[0].Obstacles = []Obstacle{{Faulty, "the driver reported XID 79"}}
+	changes(t, v)
+	require.Equal(t, "NVIDIA GeForce RTX 4090 ("+first+"): the driver reported XID 79", v.Fault([]string{first}))
+}
+
+func TestALookThatIsCutShortChangesNothing(t *testing.T) {
+	v, source := watched(t)
+	source.devices = nil
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	found, err := v.Check(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, found)
+	source.devices = []Device{real(t, 0), real(t, 1)}
+	require.Empty(t, changes(t, v))
 }
 
 func TestADeviceThatIsMissingForAMomentIsNotGone(t *testing.T) {

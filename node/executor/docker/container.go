@@ -80,7 +80,7 @@ func (p plan) host() *container.HostConfig {
 		CgroupnsMode:   container.CgroupnsModePrivate,
 		ReadonlyRootfs: true,
 		CapDrop:        []string{"ALL"},
-		SecurityOpt:    []string{"no-new-privileges"},
+		SecurityOpt:    securityOptions(p.daemon),
 		RestartPolicy:  container.RestartPolicy{Name: container.RestartPolicyDisabled},
 		ShmSize:        min(max(l.Memory/2, minShm), l.Memory), // in memory, and counted as such
 		OomScoreAdj:    500,                                    // rather the job than the node

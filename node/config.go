@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 
 	"souk/node/client"
+	"souk/node/prover"
 	"souk/node/provider"
 	"souk/protocol/market"
 )
@@ -45,8 +46,11 @@ type Provide struct {
 	SimulateGPU []string
 	Prepay      uint32 // ticks
 	Caps        provider.Caps
-	Spares      int    // sandboxes started ahead of need
-	SandboxPath string // empty: beside this program, else in $PATH
+	Spares      int      // sandboxes started ahead of need
+	SandboxPath string   // empty: beside this program, else in $PATH
+	Executors   []string // kinds of job, or AutoExecutors; empty: that
+	Docker      Docker
+	Challenge   prover.Mode // whose challenges are answered; empty: anybody's
 }
 
 // Defaults of what a provider leases out.

@@ -70,18 +70,8 @@ func (n *Node) checkNetwork() control.Check {
 }
 
 func (s *supply) check(ctx context.Context) []control.Check {
-	c := control.Check{Name: "executor " + s.executor.Kind(), OK: true, Text: "jobs can run"}
-	if err := s.executor.Check(ctx); err != nil {
-		c.OK, c.Text, c.Fix = false, err.Error(), "install souk-sandbox beside souk, or set provider.sandbox"
-	} else if i, ok := s.executor.(interface {
-		Isolation(context.Context) (string, error)
-	}); ok {
-		if text, err := i.Isolation(ctx); err == nil {
-			c.Text = text
-		}
-	}
 	d := control.Check{Name: "devices", OK: true, Text: deviceText(s.devices) + "; " + hostText(s.machine)}
-	return []control.Check{c, d}
+	return append(s.checkExecutors(ctx), d)
 }
 
 func hostText(m device.Machine) string {

@@ -16,18 +16,23 @@ import (
 	"souk/node/executor"
 	"souk/node/executor/wasm"
 	"souk/node/p2p"
+	"souk/node/prover"
 	"souk/node/provider"
 	"souk/protocol/market"
 )
 
 // supply is what a node has as a provider.
 type supply struct {
-	machine  device.Machine
-	devices  []device.Device
-	executor executor.Executor
-	provider *provider.Provider
-	feed     *feed
-	asked    market.Amount // per hour, before it was rounded to a tick
+	machine   device.Machine
+	devices   []device.Device
+	wasm      *wasm.Executor
+	executors []executor.Executor // those that offers may name
+	auto      bool                // Docker isn't asked for by name
+	noImages  error               // why Docker isn't one of them, though it may be
+	provider  *provider.Provider
+	prover    *prover.Prover
+	feed      *feed
+	asked     market.Amount // per hour, before it was rounded to a tick
 }
 
 const (
@@ -60,21 +65,21 @@ func (n *Node) sell(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.executor, err = wasm.New(wasm.Config{
-		Dir: n.path("executions"), SandboxPath: c.SandboxPath, Source: n.blobs, Spares: c.Spares, Log: n.cfg.Log,
-	})
-	if err != nil {
+	if err := s.equip(ctx, n, c); err != nil {
 		return err
 	}
-	n.onClose(func() error { return s.executor.Close(true) })
-	speed, err := n.measure(ctx, s.executor)
+	speed, err := n.measure(ctx, s.wasm)
 	if err != nil {
 		return fmt.Errorf("measure this machine's speed: %w", err)
 	}
+	if err := n.prove(s, free, c.Challenge); err != nil {
+		return err
+	}
 	s.provider, err = provider.New(provider.Config{
-		Host: n.net.Host(), Key: n.cfg.Key, Network: n.cfg.Network, Ledger: n.ledger, Blobs: n.blobs, Executors: []executor.Executor{s.executor}, Capacity: free,
+		Host: n.net.Host(), Key: n.cfg.Key, Network: n.cfg.Network, Ledger: n.ledger, Blobs: n.blobs, Executors: s.executors, Platform: platform(), Egress: c.Docker.Egress, Capacity: free,
 		Offers: n.offers, Neighbours: n.neighbours, Boot: n.boot, Dir: n.path("provider-logs"), Total: total, Speed: speed, Region: n.cfg.Region, Price: c.Price, Tick: c.Tick,
 		MaxTime: c.MaxTime, Prepay: c.Prepay, Caps: c.Caps, Addrs: n.addrs, Protect: n.protect, Now: time.Now, Log: n.cfg.Log, Notify: s.feed.tell,
+		Measured: s.prover.Measured,
 	})
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"souk/node/config"
 	"souk/node/control"
 	"souk/node/identity"
+	"souk/node/prover"
 	"souk/node/provider"
 )
 
@@ -31,7 +32,7 @@ func (a *app) openNode(ctx context.Context, c config.Config, provide bool) (Node
 		cfg.Region = c.Region
 	}
 	if provide {
-		cfg.Provide = supply(c.Provider)
+		cfg.Provide = supply(c)
 	}
 	n, err := node.New(ctx, cfg)
 	if err != nil {
@@ -42,10 +43,16 @@ func (a *app) openNode(ctx context.Context, c config.Config, provide bool) (Node
 	return &running{Backend: n.Backend(func() { once.Do(func() { close(done) }) }), node: n, done: done}, nil
 }
 
-func supply(p config.Provider) *node.Provide {
+func supply(c config.Config) *node.Provide {
+	p, d := c.Provider, c.Docker
 	return &node.Provide{
 		Price: *p.Price, Tick: p.Tick, MaxTime: p.MaxTime, CPU: p.CPU, Memory: p.Memory, Disk: p.Disk, Slots: p.Slots,
 		SimulateGPU: p.SimulateGPU, Prepay: p.PrepayTicks, Caps: provider.Caps{Peer: p.CapPeer, Total: p.CapTotal}, SandboxPath: p.Sandbox,
+		Challenge: prover.Mode(p.Challenge),
+		Executors: p.Executors, Docker: node.Docker{
+			Host: d.Host, AllowRunc: d.AllowRunc, Runtime: d.Runtime, NoPull: !d.Pull, MaxImage: d.MaxImage, Cache: d.Cache,
+			Auth: d.Auth, Registries: d.Registries, Egress: d.Egress, EgressPath: d.EgressPath,
+		},
 	}
 }
 

@@ -36,7 +36,23 @@ type Config struct {
 	Region    string
 	LogLevel  slog.Level
 	Provider  Provider
+	Devices   Devices
+	Docker    Docker
 	Client    Client
+}
+
+// Docker is how a provider runs container images. Zero limits mean the executor's.
+type Docker struct {
+	Host       string
+	AllowRunc  bool
+	Runtime    string
+	Pull       bool
+	MaxImage   int64 // bytes of one image
+	Cache      int64 // bytes of images that are kept
+	Auth       string
+	Registries []string
+	Egress     bool   // to public places that a lease names
+	EgressPath string // of souk-egress
 }
 
 // Provider is what a node leases out. Zero figures of the machine mean what it has.
@@ -55,6 +71,7 @@ type Provider struct {
 	CapTotal       market.Amount // credit to all clients together
 	AdvertiseEvery time.Duration
 	Sandbox        string // path of souk-sandbox; empty: beside souk, else in $PATH
+	Challenge      string // whose challenges of its devices are answered: "free", "lease" or "off"
 }
 
 // Client is how a node leases from others.

@@ -42,7 +42,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, "souk", got.Network)
 	require.True(t, got.MDNS)
 	require.Equal(t, time.Minute, got.Provider.Tick)
-	require.Equal(t, []string{"wasm"}, got.Provider.Executors)
+	require.Equal(t, []string{"auto"}, got.Provider.Executors)
 	require.Nil(t, got.Provider.Price)
 	require.Equal(t, market.NewAmount(5_000_000), got.Client.CapPeer)
 	require.Equal(t, slog.LevelInfo, got.LogLevel)
@@ -102,7 +102,13 @@ func TestBadConfig(t *testing.T) {
 		"cpu":                {"provider: {cpu: -1}", "is not a whole number from 0"},
 		"memory":             {"provider: {memory: lots}", "is not a size"},
 		"gpu":                {"provider: {simulate_gpu: [\"RTX 4090:0\"]}", "provider.simulate_gpu: "},
-		"executor":           {"provider: {executors: [docker]}", "\"docker\" is no executor that this release has"},
+		"executor":           {"provider: {executors: [slurm]}", "\"slurm\" is no executor that this release has"},
+		"executor twice":     {"provider: {executors: [wasm, wasm]}", "wasm stands there twice"},
+		"auto and another":   {"provider: {executors: [auto, wasm]}", "auto stands beside others"},
+		"no executor":        {"provider: {executors: []}", "a provider needs an executor"},
+		"egress":             {"docker: {egress: all}", "docker.egress: \"all\" is neither none nor public"},
+		"auth":               {"docker: {auth: config.json}", "is not an absolute path"},
+		"registry":           {"docker: {registries: [\"https://a\"]}", "is no registry"},
 		"prepay":             {"provider: {prepay_ticks: 0}", "it must be 1 at least"},
 		"bootstrap":          {"bootstrap: [example.com]", "\"example.com\" is no multiaddr"},
 		"mdns":               {"mdns: maybe", "neither true nor false"},

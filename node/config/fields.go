@@ -28,7 +28,7 @@ type field struct {
 
 // fields are all keys there are, in the order in which they are shown.
 func fields() []field {
-	return slices.Concat(networkFields(), providerFields(), clientFields())
+	return slices.Concat(networkFields(), providerFields(), deviceFields(), dockerFields(), clientFields())
 }
 
 func networkFields() []field {
@@ -53,7 +53,7 @@ func providerFields() []field {
 		one(p+"disk", "disk to lease out; 0: four fifths of what is free", "0", func(c *Config, s string) error { return size(&c.Provider.Disk, s) }),
 		one(p+"slots", "executions at one time; 0: four per core", "0", func(c *Config, s string) error { return whole(&c.Provider.Slots, s, 4096) }),
 		many(p+"simulate_gpu", "GPUs to pretend to have, such as RTX 4090:2; nothing runs on them", readSimulated),
-		list(p+"executors", "what can run jobs: wasm", []string{"wasm"}, readExecutors),
+		list(p+"executors", "what runs jobs: wasm, docker, or auto, which is wasm, and docker where it works", []string{"auto"}, readExecutors),
 		one(p+"max_time", "the longest running time of a lease", "24h", func(c *Config, s string) error {
 			return duration(&c.Provider.MaxTime, s, time.Second, market.MaxLeaseMillis*time.Millisecond)
 		}),
@@ -63,6 +63,7 @@ func providerFields() []field {
 		one(p+"advertise_every", "how often the provider makes itself findable again", "30m", func(c *Config, s string) error {
 			return duration(&c.Provider.AdvertiseEvery, s, time.Second, time.Hour)
 		}),
+		one(p+"challenge", "who may have the devices prove their speed: free (anybody, a few seconds), lease (under a running lease) or off", "free", readChallenge),
 		one(p+"sandbox", "path of the souk-sandbox program; none: beside souk, else in $PATH", "", func(c *Config, s string) error {
 			c.Provider.Sandbox = s
 			return nil
@@ -148,13 +149,11 @@ func readSimulated(c *Config, v []string) error {
 	return err
 }
 
-func readExecutors(c *Config, v []string) error {
-	for _, e := range v {
-		if e != "wasm" {
-			return fmt.Errorf("%.40q is no executor that this release has; the only one is wasm", e)
-		}
+func readChallenge(c *Config, s string) error {
+	if !slices.Contains([]string{"free", "lease", "off"}, s) {
+		return fmt.Errorf("%.40q says of nobody that they may challenge; use free, lease or off", s)
 	}
-	c.Provider.Executors = v
+	c.Provider.Challenge = s
 	return nil
 }
 

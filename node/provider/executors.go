@@ -16,7 +16,8 @@ import (
 const (
 	// DefaultCheckEvery is how often executors are asked whether jobs can run.
 	DefaultCheckEvery = 15 * time.Second
-	checkTimeout      = 10 * time.Second
+	// CheckTimeout is how long one of them may take to answer.
+	CheckTimeout = 10 * time.Second
 )
 
 // shelf holds the executors by kind, and which of them can run jobs now.
@@ -85,7 +86,7 @@ func (p *Provider) runnable(kind string) error {
 // check asks every executor whether jobs can run, and says so in the offers.
 func (p *Provider) check(ctx context.Context) {
 	for _, kind := range p.shelf.kinds {
-		limited, cancel := context.WithTimeout(ctx, checkTimeout)
+		limited, cancel := context.WithTimeout(ctx, CheckTimeout)
 		err := p.shelf.byID[kind].Check(limited)
 		cancel()
 		if ctx.Err() != nil {

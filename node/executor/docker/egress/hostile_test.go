@@ -144,15 +144,27 @@ func TestIdleAndSlowConnectionsEnd(t *testing.T) {
 			}
 		}
 	})
+	over := make(chan struct{})
+	w.serve(t, "deaf.example", "93.184.216.36:443", func(*net.TCPConn) { <-over })
+	t.Cleanup(func() { close(over) })
 	g := w.gate(t, func(c *Config) { c.Limits.Idle, c.Limits.Connections = 100*time.Millisecond, 1 })
-	wiring := open(t, g, "job1", "silent.example:443", "flood.example:443")
+	wiring := open(t, g, "job1", "silent.example:443", "flood.example:443", "deaf.example:443")
 	_, err := connected(t, wiring, 0).Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF)
 	// The job that reads nothing of a flood holds its place no longer than idle.
 	require.Eventually(t, func() bool { return len(g.open["job1"].slots) == 0 }, soon, 5*time.Millisecond)
 	connected(t, wiring, 1)
 	require.Eventually(t, func() bool { return len(g.open["job1"].slots) == 0 }, soon, 5*time.Millisecond)
+	// Nor does the place that reads nothing of the job's.
+	_, err = io.Copy(connected(t, wiring, 2), zeros{})
+	require.Error(t, err)
+	require.Eventually(t, func() bool { return len(g.open["job1"].slots) == 0 }, soon, 5*time.Millisecond)
 }
+
+// zeros never ends.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 
 func TestAConnectionInUseIsNotIdle(t *testing.T) {
 	w := newWorld()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,13 +124,19 @@ func (e *Executor) unreachable(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("this user may not use Docker at %s: add it to the group docker (sudo usermod -aG docker USER) and log in again (%w)", at, err)
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("Docker is not installed, or was never started, as there is no %s: install it (Debian: apt install docker.io) or set docker.host (%w)", at, err) //nolint:staticcheck,revive // a name
-	case errors.Is(err, syscall.ECONNREFUSED) || client.IsErrConnectionFailed(err):
+	case errors.Is(err, fs.ErrNotExist) && !installed():
+		return fmt.Errorf("Docker is not installed here, as there is neither dockerd nor %s: install it (Debian: apt install docker.io) or set docker.host (%w)", at, err) //nolint:staticcheck,revive // a name
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), client.IsErrConnectionFailed(err):
 		return fmt.Errorf("Docker at %s is stopped: start it (sudo systemctl start docker) (%w)", at, err) //nolint:staticcheck,revive // a name
 	default:
 		return fmt.Errorf("Docker at %s does not answer as it should: %w", at, err) //nolint:staticcheck,revive // a name
 	}
+}
+
+// installed says whether there is a daemon that could be started.
+func installed() bool {
+	_, err := exec.LookPath("dockerd")
+	return err == nil
 }
 
 // older says whether the API version a is before b.

@@ -17,6 +17,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/client"
 
@@ -62,7 +64,10 @@ type Config struct {
 	// DeviceNodes are the device files that whoever runs on a device opens, for
 	// vendors without a container toolkit; nil: none.
 	DeviceNodes func(id string) []string
-	Log         *slog.Logger // nil: slog.Default
+	// Grace is how long an execution waits for a daemon that went away, so that an
+	// upgrade of a daemon that keeps its containers ends no job; 0: 30 s.
+	Grace time.Duration
+	Log   *slog.Logger // nil: slog.Default
 }
 
 // Wiring is what a container needs to reach its allow-list and nothing else.
@@ -81,6 +86,7 @@ type Mount struct{ Source, Target string }
 const (
 	defaultMaxImage = 64 << 30
 	defaultCache    = 100 << 30
+	defaultGrace    = 30 * time.Second
 )
 
 // Executor implements executor.Executor.
@@ -109,15 +115,12 @@ func New(cfg Config) (*Executor, error) {
 	if cfg.Source == nil || cfg.Dir == "" || !validNode.MatchString(cfg.Node) {
 		return nil, errors.New("the docker executor needs a folder, a source, and a node name of 1 to 64 lower-case letters, digits and '-'")
 	}
-	if cfg.MaxImage < 0 || cfg.CacheBytes < 0 {
-		return nil, errors.New("the docker executor's limits on images can't be negative")
+	if cfg.MaxImage < 0 || cfg.CacheBytes < 0 || cfg.Grace < 0 {
+		return nil, errors.New("the docker executor's limits on images and its grace can't be negative")
 	}
-	if cfg.MaxImage == 0 {
-		cfg.MaxImage = defaultMaxImage
-	}
-	if cfg.CacheBytes == 0 {
-		cfg.CacheBytes = defaultCache
-	}
+	cfg.MaxImage = cmp.Or(cfg.MaxImage, defaultMaxImage)
+	cfg.CacheBytes = cmp.Or(cfg.CacheBytes, defaultCache)
+	cfg.Grace = cmp.Or(cfg.Grace, defaultGrace)
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}

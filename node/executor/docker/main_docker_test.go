@@ -29,14 +29,18 @@ import (
 // guest is the guest program's image, made once for all tests.
 var guest archive
 
+// guestPath is the program itself.
+var guestPath string
+
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "souk-docker-")
 	if err == nil {
-		err = build(filepath.Join(dir, "guest"), "souk/node/executor/executortest/guest")
+		guestPath = filepath.Join(dir, "guest")
+		err = build(guestPath, "souk/node/executor/executortest/guest")
 	}
 	var program []byte
 	if err == nil {
-		program, err = os.ReadFile(filepath.Join(dir, "guest"))
+		program, err = os.ReadFile(guestPath)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -17,10 +18,7 @@ import (
 const (
 	lookEvery = 250 * time.Millisecond // at disk and use
 	killRetry = time.Second
-	// daemonGrace is how long an execution waits for a daemon that went away, so
-	// that an upgrade of a daemon that keeps its containers ends no job.
-	daemonGrace = 30 * time.Second
-	askAgain    = 200 * time.Millisecond
+	askAgain  = 200 * time.Millisecond
 
 	notFound      = 127 // exit codes of a program that can't be found or run
 	notExecutable = 126
@@ -187,30 +185,33 @@ type exit struct {
 func (x *execution) await(ctx context.Context) exit {
 	lost := false
 	for {
-		e, since := exit{}, time.Now()
-		err := x.exec.waitExit(ctx, x.rec.Container)
+		waited := x.exec.waitExit(ctx, x.rec.Container)
 		ran := x.ran()
-		for {
-			if ctx.Err() != nil {
-				return exit{}
-			}
-			var running bool
-			if e, running, err = x.exec.state(ctx, x.rec.Container, err); err == nil {
-				if running {
-					break
-				}
-				e.lost, e.ran = lost && e.code >= killedCode, ran
-				return e
-			}
-			lost = true
-			if errdefs.IsNotFound(err) {
-				return exit{known: true, lost: true, ran: ran, detail: "somebody removed the container from Docker"}
-			}
-			if time.Since(since) > daemonGrace {
-				return exit{known: true, lost: true, ran: ran, detail: fmt.Sprintf("Docker stopped in the middle of the job and was not back after %s", daemonGrace)}
-			}
+		e, running, err := x.state(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return exit{}
+		case err != nil:
+			e = exit{known: true, lost: true, detail: fmt.Sprintf("Docker stopped in the middle of the job and was not back after %s", x.exec.cfg.Grace)}
+		case running:
+			lost = true // only the way to the daemon broke off
 			rest(ctx, askAgain)
+			continue
 		}
+		e.lost = e.lost || (lost || waited != nil) && e.code >= killedCode
+		e.ran = ran
+		return e
+	}
+}
+
+// state asks where the container is, for as long as the daemon may be away.
+func (x *execution) state(ctx context.Context) (e exit, running bool, err error) {
+	for began := time.Now(); ; {
+		e, running, err = x.exec.state(ctx, x.rec.Container)
+		if err == nil || time.Since(began) > x.exec.cfg.Grace || ctx.Err() != nil {
+			return e, running, err
+		}
+		rest(ctx, askAgain)
 	}
 }
 
@@ -237,18 +238,28 @@ func (e *Executor) waitExit(ctx context.Context, id string) error {
 	}
 }
 
-// state is where the container is.
-func (e *Executor) state(ctx context.Context, id string, waited error) (x exit, running bool, err error) {
+// state is where the container is. One that is gone, or going, has ended by
+// somebody else's hand.
+func (e *Executor) state(ctx context.Context, id string) (x exit, running bool, err error) {
 	r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if errdefs.IsNotFound(err) {
+		return exit{known: true, lost: true, detail: removed}, false, nil
+	}
 	if err != nil {
 		return x, false, err
 	}
 	s := r.Container.State
 	if s == nil {
-		return x, false, fmt.Errorf("Docker says nothing of the container's state (%w)", waited) //nolint:staticcheck,revive // a name
+		return x, false, errors.New("Docker says nothing of the container's state") //nolint:staticcheck,revive // a name
 	}
-	return exit{known: true, code: s.ExitCode, oom: s.OOMKilled, detail: s.Error, took: took(s)}, s.Running || s.Paused || s.Restarting, nil
+	x = exit{known: true, code: s.ExitCode, oom: s.OOMKilled, detail: s.Error, took: took(s)}
+	if s.Dead || s.Status == container.StateRemoving {
+		x.lost, x.detail = true, removed
+	}
+	return x, s.Running || s.Paused || s.Restarting, nil
 }
+
+const removed = "somebody removed the container from Docker"
 
 // took is how long a container ran by the daemon's clock.
 func took(s *container.State) time.Duration {

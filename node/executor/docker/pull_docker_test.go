@@ -1,0 +1,280 @@
+//go:build dockertest
+
+package docker_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/moby/moby/client"
+	"github.com/stretchr/testify/require"
+
+	"souk/node/executor"
+	"souk/node/executor/docker"
+	"souk/node/executor/executortest"
+)
+
+// shop is a registry on this machine's loopback, which Docker asks over HTTP.
+type shop struct {
+	host string
+	mu   sync.Mutex
+	wrap func(http.Handler) http.Handler // between the tests' pushes and the nodes' pulls
+}
+
+func newShop(t *testing.T) *shop {
+	s := &shop{wrap: func(h http.Handler) http.Handler { return h }}
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		h := s.wrap(inner)
+		s.mu.Unlock()
+		h.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	s.host = strings.TrimPrefix(server.URL, "http://")
+	return s
+}
+
+func (s *shop) between(wrap func(http.Handler) http.Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wrap = wrap
+}
+
+// push gives the image's reference, pinned by digest.
+func (s *shop) push(t *testing.T, repository string, img v1.Image) string {
+	ref, err := name.NewTag(s.host + "/" + repository + ":latest")
+	require.NoError(t, err)
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	require.NoError(t, remote.Write(ref, img, remote.WithTransport(transport)))
+	d, err := img.Digest()
+	require.NoError(t, err)
+	return s.host + "/" + repository + "@" + d.String()
+}
+
+// guestImage is the guest program's image with something of its own, so that no
+// two tests share one.
+func guestImage(t *testing.T, arch string) v1.Image {
+	img, err := tarball.Image(func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(guest.raw))), nil }, nil)
+	require.NoError(t, err)
+	cfg, err := img.ConfigFile()
+	require.NoError(t, err)
+	cfg = cfg.DeepCopy()
+	cfg.Author, cfg.Architecture = t.Name(), arch
+	img, err = mutate.ConfigFile(img, cfg)
+	require.NoError(t, err)
+	return img
+}
+
+func (s *shop) node(t *testing.T, change func(*docker.Config)) *docker.Executor {
+	dir := t.TempDir()
+	cfg := docker.Config{
+		Dir: dir, Source: &executortest.Source{}, Node: node(dir), AllowRunc: true, Runtime: "runc", Pull: true, Registries: []string{s.host},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	e := openWith(t, cfg)
+	t.Cleanup(func() { require.NoError(t, e.Close(false)) })
+	return e
+}
+
+func byRef(ref string, args ...string) executor.Spec {
+	return executor.Spec{
+		ID: "pulled", Owner: "owner", Args: args, Image: &executor.Image{Ref: ref},
+		Limits: executor.Limits{CPU: 1, Memory: 64 << 20, Disk: 1 << 20, Log: 1 << 20, Time: time.Minute},
+	}
+}
+
+// has says whether the daemon has an image.
+func has(t *testing.T, ref string) bool {
+	api, err := client.New(client.FromEnv)
+	require.NoError(t, err)
+	defer api.Close()
+	_, err = api.ImageInspect(context.Background(), ref)
+	return err == nil
+}
+
+func dropAfter(t *testing.T, ref string) {
+	t.Cleanup(func() {
+		if has(t, ref) {
+			removeImage(ref)
+		}
+	})
+}
+
+func TestPull(t *testing.T) {
+	s := newShop(t)
+	layer, err := random.Layer(3<<20, "application/vnd.docker.image.rootfs.diff.tar.gzip")
+	require.NoError(t, err)
+	img, err := mutate.AppendLayers(guestImage(t, runtime.GOARCH), layer)
+	require.NoError(t, err)
+	ref := s.push(t, "some/guest", img)
+	dropAfter(t, ref)
+	e := s.node(t, nil)
+	job := byRef(ref, "lines", "2")
+	var told []string
+	job.Progress = func(line string) { told = append(told, line) }
+	x, err := e.Prepare(t.Context(), job)
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(told, "\n"), "pulling ")
+	require.NoError(t, x.Start(t.Context()))
+	<-x.Done()
+	require.Equal(t, "line 0\nline 1\n", logOf(t, x))
+	require.NoError(t, x.Remove())
+
+	// What is here by that digest isn't asked for again.
+	s.between(func(http.Handler) http.Handler { return http.NotFoundHandler() })
+	x, err = e.Prepare(t.Context(), byRef("elsewhere.example/other@"+ref[strings.LastIndex(ref, "@")+1:]))
+	require.NoError(t, err)
+	require.NoError(t, x.Stop(t.Context()))
+	require.NoError(t, x.Remove())
+}
+
+func TestRefusedPulls(t *testing.T) {
+	s := newShop(t)
+	ref := s.push(t, "good", guestImage(t, runtime.GOARCH))
+	bare := ref[:strings.LastIndex(ref, "@")]
+	big, err := random.Image(2<<20, 2)
+	require.NoError(t, err)
+	foreign := guestImage(t, "riscv64")
+	index := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: foreign, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "riscv64"}}})
+	tag, err := name.NewTag(s.host + "/index:latest")
+	require.NoError(t, err)
+	transport := &http.Transport{}
+	require.NoError(t, remote.WriteIndex(tag, index, remote.WithTransport(transport)))
+	transport.CloseIdleConnections()
+	at, err := index.Digest()
+	require.NoError(t, err)
+	none := "sha256:" + strings.Repeat("0", 64)
+	for what, c := range map[string]struct {
+		ref, says string
+		change    func(*docker.Config)
+		wrap      func(http.Handler) http.Handler
+	}{
+		"no digest":          {ref: bare + ":latest", says: "digest pinned"},
+		"no reference":       {ref: "UPPER@" + none, says: "digest pinned"},
+		"missing image":      {ref: bare + "@" + none, says: "no image"},
+		"missing repository": {ref: s.host + "/nothing@" + none, says: "no image"},
+		"wrong architecture": {ref: s.push(t, "foreign", foreign), says: "linux/riscv64"},
+		"none for this":      {ref: s.host + "/index@" + at.String(), says: "digest names"},
+		"too big":            {ref: s.push(t, "big", big), says: "up to 1 MiB", change: func(c *docker.Config) { c.MaxImage = 1 << 20 }},
+		"pulls none":         {ref: ref, says: "pulls none", change: func(c *docker.Config) { c.Pull = false }},
+		"private registry":   {ref: ref, says: "private address", change: func(c *docker.Config) { c.Registries = nil }},
+		"asks who it is": {ref: ref, says: "credentials", wrap: func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+		}},
+		"digest mismatch": {ref: ref, says: "digest names", wrap: func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				answer := httptest.NewRecorder()
+				h.ServeHTTP(answer, r)
+				for k, v := range answer.Header() {
+					w.Header()[k] = v
+				}
+				body := answer.Body.String()
+				if strings.Contains(r.URL.Path, "/manifests/") {
+					body = strings.Replace(body, "{", "{ ", 1)
+					w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+				}
+				w.WriteHeader(answer.Code)
+				_, _ = io.WriteString(w, body)
+			})
+		}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			if c.wrap != nil {
+				s.between(c.wrap)
+				defer s.between(func(h http.Handler) http.Handler { return h })
+			}
+			e := s.node(t, c.change)
+			_, err := e.Prepare(t.Context(), byRef(c.ref))
+			var fault *executor.JobError
+			require.ErrorAs(t, err, &fault)
+			require.Contains(t, fault.Reason, c.says)
+			require.False(t, has(t, ref), "nothing was pulled")
+		})
+	}
+}
+
+func TestUnreachableRegistryIsNotTheJobsFault(t *testing.T) {
+	s := newShop(t)
+	e := s.node(t, func(c *docker.Config) { c.Registries = []string{"127.0.0.1:1"} })
+	_, err := e.Prepare(t.Context(), byRef("127.0.0.1:1/some/image@sha256:"+strings.Repeat("0", 64)))
+	require.ErrorContains(t, err, "can't be reached")
+	var fault *executor.JobError
+	require.False(t, asJobError(err, &fault))
+}
+
+// The registry asks for the provider's password; the daemon is told it too.
+func TestPullWithCredentials(t *testing.T) {
+	s := newShop(t)
+	ref := s.push(t, "private", guestImage(t, runtime.GOARCH))
+	dropAfter(t, ref)
+	s.between(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {
+				w.Header().Set("WWW-Authenticate", `Basic realm="shop"`)
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
+	auth := filepath.Join(t.TempDir(), "config.json")
+	raw, err := json.Marshal(map[string]any{"auths": map[string]any{s.host: map[string]string{"auth": base64.StdEncoding.EncodeToString([]byte("me:secret"))}}})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(auth, raw, 0o600))
+	e := s.node(t, func(c *docker.Config) { c.Auth = auth })
+	x, err := e.Prepare(t.Context(), byRef(ref, "exit", "0"))
+	require.NoError(t, err)
+	require.NoError(t, x.Stop(t.Context()))
+	require.NoError(t, x.Remove())
+
+	_, err = s.node(t, nil).Prepare(t.Context(), byRef(ref[:strings.Index(ref, "@")]+"@sha256:"+strings.Repeat("1", 64)))
+	require.ErrorContains(t, err, "no credentials")
+}
+
+// Over the limit on images the longest unused goes, and only what souk brought.
+func TestImagesOverTheLimitGo(t *testing.T) {
+	s := newShop(t)
+	e := s.node(t, func(c *docker.Config) { c.CacheBytes = 5 << 20 })
+	var refs []string
+	for i := range 3 {
+		layer, err := random.Layer(3<<20, "application/vnd.docker.image.rootfs.diff.tar.gzip")
+		require.NoError(t, err)
+		img, err := mutate.AppendLayers(guestImage(t, runtime.GOARCH), layer)
+		require.NoError(t, err)
+		ref := s.push(t, fmt.Sprint("image", i), img)
+		dropAfter(t, ref)
+		x, err := e.Prepare(t.Context(), byRef(ref, "exit", "0"))
+		require.NoError(t, err)
+		require.NoError(t, x.Stop(t.Context()))
+		require.NoError(t, x.Remove())
+		refs = append(refs, ref)
+	}
+	require.False(t, has(t, refs[0]))
+	require.False(t, has(t, refs[1]))
+	require.True(t, has(t, refs[2]), "the one in use")
+}

@@ -136,6 +136,7 @@ func (n *Node) open(ctx context.Context) error {
 		lease.Serve(n.dispatcher, s.provider.Chain(), s.provider.Address(), s.provider)
 		run.Serve(n.dispatcher, s.provider)
 		blobs.Serve(n.dispatcher, s.provider)
+		s.answerChallenges(n)
 		s.advertise(n)
 	}
 	return n.client.Start(ctx)

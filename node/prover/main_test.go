@@ -53,19 +53,22 @@ func newKey(t testing.TB) (crypto.PrivKey, peer.ID) {
 	return key, id
 }
 
-func newWorld(t *testing.T, change func(*prover.Config)) *world {
-	w := &world{now: time.UnixMilli(1_800_000_000_000), fail: func(string) error { return nil }}
-	w.key, w.id = newKey(t)
-	devices := []device.Device{
+func devices() []device.Device {
+	return []device.Device{
 		{ID: "a", Model: "RTX 4090", Slug: slug, VRAM: 8 << 20, Kind: device.Claimed},
 		{ID: "b", Model: "RTX 4090", Slug: slug, VRAM: 8 << 20, Kind: device.Claimed},
 		{ID: "c", Model: "H100", Slug: "h100", VRAM: 8 << 20, Kind: device.Simulated},
 	}
+}
+
+func newWorld(t *testing.T, change func(*prover.Config)) *world {
+	w := &world{now: time.UnixMilli(1_800_000_000_000), fail: func(string) error { return nil }}
+	w.key, w.id = newKey(t)
 	var err error
-	w.free, err = capacity.New(capacity.Total{Devices: devices, CPU: 4, Memory: 1 << 30, Disk: 1 << 30, Slots: 8}, time.Now)
+	w.free, err = capacity.New(capacity.Total{Devices: devices(), CPU: 4, Memory: 1 << 30, Disk: 1 << 30, Slots: 8}, time.Now)
 	require.NoError(t, err)
 	c := prover.Config{
-		Network: "test", Key: w.key, Mode: prover.Free, Devices: devices, Capacity: w.free, Simulate: true, Self: quick(),
+		Network: "test", Key: w.key, Mode: prover.Free, Capacity: w.free, Simulate: true, Self: quick(),
 		Open: w.openKernel, Now: func() time.Time { return w.now },
 	}
 	change(&c)

@@ -59,7 +59,6 @@ type Config struct {
 	Network  string
 	Key      crypto.PrivKey
 	Mode     Mode
-	Devices  []device.Device // of which some may be simulated
 	Capacity *capacity.Capacity
 	// Open opens the kernel of a device that isn't simulated; a *kernel.NotFoundError
 	// is a device that no driver computes on.

@@ -53,12 +53,11 @@ func TestOnlyWhoMayIsAnswered(t *testing.T) {
 	lease := market.Hash{1}
 	leased := func(c *prover.Config) {
 		c.Mode = prover.Lease
-		devices := c.Devices
 		c.Leased = func(client peer.ID, h market.Hash) ([]device.Device, error) {
 			if client != "holder" || h != lease {
 				return nil, wire.Refuse(wire.Unknown, "no such lease")
 			}
-			return devices[:1], nil
+			return devices()[:1], nil
 		}
 	}
 	for name, c := range map[string]struct {
@@ -92,7 +91,7 @@ func TestOnlyWhoMayIsAnswered(t *testing.T) {
 
 func TestADeviceAnswersOneChallengeAtATime(t *testing.T) {
 	w := newWorld(t, func(c *prover.Config) {
-		c.Leased = func(peer.ID, market.Hash) ([]device.Device, error) { return c.Devices[:1], nil }
+		c.Leased = func(peer.ID, market.Hash) ([]device.Device, error) { return devices()[:1], nil }
 	})
 	first, err := w.Begin(t.Context(), "one", start(1))
 	require.NoError(t, err)

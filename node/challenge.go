@@ -1,0 +1,58 @@
+package node
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"souk/node/capacity"
+	"souk/node/device"
+	"souk/node/device/cuda"
+	"souk/node/device/kernel"
+	"souk/node/device/opencl"
+	"souk/node/prover"
+	"souk/protocol/challenge"
+	"souk/protocol/market"
+)
+
+// publicNetwork is the one on which a simulated device answers nothing.
+const publicNetwork = "souk"
+
+// prove makes the part that answers challenges. It is made before the
+// provider, whose offer shows what it measures.
+func (n *Node) prove(s *supply, free *capacity.Capacity, mode prover.Mode) (err error) {
+	if mode == "" {
+		mode = prover.Free
+	}
+	s.prover, err = prover.New(prover.Config{
+		Network: n.cfg.Network, Key: n.cfg.Key, Mode: mode, Capacity: free, Simulate: n.cfg.Network != publicNetwork,
+		Open: openKernel, Now: time.Now, Log: n.cfg.Log,
+		Leased:  func(c peer.ID, h market.Hash) ([]device.Device, error) { return s.provider.LeasedDevices(c, h) },
+		Changed: func() { s.provider.OfferChanged() },
+	})
+	return err
+}
+
+// openKernel prefers CUDA: it needs no compiler on the machine.
+func openKernel(ctx context.Context, d device.Device) (kernel.Kernel, error) {
+	return kernel.Open(ctx, d, cuda.Source{}, opencl.Source{})
+}
+
+// answerChallenges lets clients challenge this node, which begins by measuring itself.
+func (s *supply) answerChallenges(n *Node) {
+	challenge.Serve(n.dispatcher, n.cfg.Network, n.ID(), s.prover)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := s.prover.Measure(ctx); err != nil && ctx.Err() == nil {
+			n.cfg.Log.Warn("some devices stay as their drivers claim them", "err", err)
+		}
+	})
+	n.onClose(func() error {
+		cancel()
+		wg.Wait()
+		return nil
+	})
+}

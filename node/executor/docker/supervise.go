@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+	"golang.org/x/sys/unix"
 
 	"souk/node/executor"
 	"souk/node/executor/wasm/control"
@@ -218,6 +219,10 @@ func (x *execution) state(ctx context.Context) (e exit, running bool, err error)
 // killedCode is the least exit code of a process that a signal ended.
 const killedCode = 128
 
+// nearMemory is how far below its limit, in bytes, a job may be when the kernel
+// finds no memory for it: what is asked for at once, and counted in advance.
+const nearMemory = 1 << 20
+
 // rest waits for a moment, or for the end of ctx.
 func rest(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
@@ -290,6 +295,8 @@ func (x *execution) lasted(e exit) time.Duration {
 // finish concludes an execution whose container ended.
 func (x *execution) finish(e exit, cancel context.CancelFunc, collected <-chan struct{}) {
 	cpu, peak := x.measure()
+	// A daemon that is busy misses that the kernel killed for want of memory.
+	e.oom = e.oom || e.code == killedCode+int(unix.SIGKILL) && peak > x.rec.Limits.Memory-nearMemory
 	over := x.overDisk()
 	x.drain(cancel, collected)
 	r := result{Ran: x.lasted(e), CPU: cpu, Memory: peak}

@@ -7,6 +7,11 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 CACHE="$ROOT/.cache"
 BIN="$CACHE/bin"
 
+# Build tags of tests that need what not every machine has; whoever only reads
+# the code sets them all.
+# shellcheck disable=SC2034 # used by those who source this
+ALL_TAGS=dockertest,runsctest,opencltest
+
 die() {
 	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
 	exit 1
@@ -55,9 +60,11 @@ tool() {
 	golangci-lint) module=github.com/golangci/golangci-lint/v2 package=$module/cmd/golangci-lint ;;
 	buf) module=github.com/bufbuild/buf package=$module/cmd/buf ;;
 	gotestsum) module=gotest.tools/gotestsum package=$module ;;
+	nfpm) module=github.com/goreleaser/nfpm/v2 package=$module/cmd/nfpm dir="$ROOT/tools/nfpm" ;;
 	# Generator and runtime library are one module and must be one version, so
 	# this one comes from souk's own go.mod.
 	protoc-gen-go) module=google.golang.org/protobuf package=$module/cmd/protoc-gen-go dir="$ROOT" ;;
+	runsc) build_runsc; return ;;
 	*) die "no tool is called $name." ;;
 	esac
 	version="$(cd "$dir" && go list -m -f '{{.Version}}' "$module")" ||
@@ -65,6 +72,37 @@ tool() {
 	path="$BIN/$name-$version-$(cd "$dir" && go env GOVERSION)"
 	build_once "$path" "$dir" "$package"
 	printf '%s\n' "$path"
+}
+
+# gVisor's runtime for containers, of the branch that plain Go can build.
+RUNSC_VERSION=v0.0.0-20260905035102-160fafc42237
+
+# build_runsc prints runsc's path and builds it the first time, which takes minutes.
+# It is no dependency of souk's: its modules are those of its own go.mod.
+build_runsc() {
+	local path="$BIN/runsc-$RUNSC_VERSION" partial
+	if [[ ! -x $path ]]; then
+		mkdir -p "$CACHE" && partial="$(mktemp -d "$CACHE/runsc.XXXXXX")" || return 1
+		printf 'building runsc once, which takes some minutes ...\n' >&2
+		CGO_ENABLED=0 GOBIN="$partial" GOFLAGS='' go install -ldflags='-s -w' "gvisor.dev/gvisor/runsc@$RUNSC_VERSION" || {
+			rm -rf "$partial"
+			return 1
+		}
+		mkdir -p "$BIN"
+		mv -f "$partial/runsc" "$path"
+		rm -rf "$partial"
+	fi
+	printf '%s\n' "$path"
+}
+
+# docker_answers says whether a Docker daemon can be spoken to, as DOCKER_HOST says.
+docker_answers() {
+	command -v docker >/dev/null && timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1
+}
+
+# docker_knows RUNTIME says whether the daemon has a runtime of that name.
+docker_knows() {
+	[[ "$(timeout 10 docker info --format "{{if index .Runtimes \"$1\"}}yes{{end}}" 2>/dev/null)" == yes ]]
 }
 
 # no_sleeping_tests ends the script if a test waits by sleeping: it would be

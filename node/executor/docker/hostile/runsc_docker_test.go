@@ -1,0 +1,8 @@
+//go:build dockertest && runsctest
+
+package hostile_test
+
+import "testing"
+
+// TestRunsc runs every hostile program on gVisor.
+func TestRunsc(t *testing.T) { runAll(t, "runsc") }

@@ -61,7 +61,7 @@ func (e *Executor) daemon(ctx context.Context) (d daemon, err error) {
 		return d, e.unreachable(err)
 	}
 	if older(v.APIVersion, minAPI) {
-		return d, fmt.Errorf("Docker %s speaks API %s, and souk needs %s or newer: install Docker 20.10 or newer", v.Version, v.APIVersion, minAPI) //nolint:staticcheck,revive // a name
+		return d, fmt.Errorf("Docker %s speaks API %s, and souk needs %s or newer: install Docker 20.10 or newer", v.Version, v.APIVersion, minAPI) //nolint:staticcheck // a name
 	}
 	answer, err := e.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
@@ -99,7 +99,7 @@ func (e *Executor) chooseRuntime(known []string) (string, error) {
 		return "", errors.New("gVisor's runsc is not installed in Docker, and strangers' jobs don't run on raw runc unless you say so: install runsc (gvisor.dev), or set docker.allow_runc: true")
 	}
 	if !slices.Contains(known, want) {
-		return "", fmt.Errorf("Docker has no runtime %q; it has %s", want, strings.Join(slices.Sorted(slices.Values(known)), ", ")) //nolint:staticcheck,revive // a name
+		return "", fmt.Errorf("Docker has no runtime %q; it has %s", want, strings.Join(slices.Sorted(slices.Values(known)), ", ")) //nolint:staticcheck // a name
 	}
 	if !strings.HasPrefix(want, runsc) && !e.cfg.AllowRunc {
 		return "", fmt.Errorf("docker.runtime is %q, which shares this machine's kernel with strangers' jobs: set docker.allow_runc: true if you want that, or use runsc", want)
@@ -113,7 +113,7 @@ func (d daemon) safe() error {
 		return nil
 	}
 	if !d.Seccomp {
-		return errors.New("Docker runs containers without its seccomp filter, so no stranger's job may run on runc: remove seccomp-profile from the daemon's configuration, or use runsc") //nolint:staticcheck,revive // a name
+		return errors.New("Docker runs containers without its seccomp filter, so no stranger's job may run on runc: remove seccomp-profile from the daemon's configuration, or use runsc") //nolint:staticcheck // a name
 	}
 	return checkRunc(d.RuncVersion, d.RuncCommit)
 }
@@ -125,11 +125,11 @@ func (e *Executor) unreachable(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("this user may not use Docker at %s: add it to the group docker (sudo usermod -aG docker USER) and log in again (%w)", at, err)
 	case errors.Is(err, fs.ErrNotExist) && !installed():
-		return fmt.Errorf("Docker is not installed here, as there is neither dockerd nor %s: install it (Debian: apt install docker.io) or set docker.host (%w)", at, err) //nolint:staticcheck,revive // a name
+		return fmt.Errorf("Docker is not installed here, as there is neither dockerd nor %s: install it (Debian: apt install docker.io) or set docker.host (%w)", at, err) //nolint:staticcheck // a name
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), client.IsErrConnectionFailed(err):
-		return fmt.Errorf("Docker at %s is stopped: start it (sudo systemctl start docker) (%w)", at, err) //nolint:staticcheck,revive // a name
+		return fmt.Errorf("Docker at %s is stopped: start it (sudo systemctl start docker) (%w)", at, err) //nolint:staticcheck // a name
 	default:
-		return fmt.Errorf("Docker at %s does not answer as it should: %w", at, err) //nolint:staticcheck,revive // a name
+		return fmt.Errorf("Docker at %s does not answer as it should: %w", at, err) //nolint:staticcheck // a name
 	}
 }
 

@@ -105,7 +105,7 @@ func (l *line) cut() {
 }
 
 func overLine(t *testing.T, l *line, dir string, src *executortest.Source) *docker.Executor {
-	return openWith(t, docker.Config{Dir: dir, Host: l.host(), Source: src, Node: node(dir), AllowRunc: true, Runtime: "runc", Grace: 5 * time.Second})
+	return openWith(t, docker.Config{Dir: dir, Host: l.host(), Source: src, Node: node(dir), AllowRunc: true, Runtime: oci, Grace: 5 * time.Second})
 }
 
 // A daemon that keeps its containers while it is upgraded ends no job.

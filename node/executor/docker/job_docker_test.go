@@ -159,7 +159,7 @@ func TestOutputsHoldOnlyFilesAndFolders(t *testing.T) {
 
 func TestEgressHook(t *testing.T) {
 	dir, src := t.TempDir(), &executortest.Source{}
-	cfg := docker.Config{Dir: dir, Source: src, Node: node(dir), AllowRunc: true, Runtime: "runc"}
+	cfg := docker.Config{Dir: dir, Source: src, Node: node(dir), AllowRunc: true, Runtime: oci}
 	s := spec(t, src, "outward", "tick")
 	s.Egress = []string{"example.org:443"}
 	e := openWith(t, cfg)

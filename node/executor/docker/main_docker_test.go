@@ -5,6 +5,7 @@ package docker_test
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,6 +26,9 @@ import (
 	"souk/node/executor/docker"
 	"souk/node/executor/executortest"
 )
+
+// oci is the runtime that the tests run on. Both that souk knows must pass.
+var oci = cmp.Or(os.Getenv("SOUK_TEST_RUNTIME"), "runc")
 
 // guest is the guest program's image, made once for all tests.
 var guest archive
@@ -131,7 +135,7 @@ func newArchiveFor(arch string, c config, files ...file) archive {
 func node(dir string) string { return "test-" + digest([]byte(dir))[:12] }
 
 func open(t *testing.T, dir string, src *executortest.Source) executor.Executor {
-	return openWith(t, docker.Config{Dir: dir, Source: src, Node: node(dir), AllowRunc: true, Runtime: "runc"})
+	return openWith(t, docker.Config{Dir: dir, Source: src, Node: node(dir), AllowRunc: true, Runtime: oci})
 }
 
 func openWith(t *testing.T, cfg docker.Config) *docker.Executor {

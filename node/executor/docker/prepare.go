@@ -207,7 +207,7 @@ func (e *Executor) seesMounts(ctx context.Context, id string, p plan) error {
 	}
 	_, err := e.api.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: at + "/souk"})
 	if errdefs.IsNotFound(err) {
-		return errors.New("Docker doesn't see the disks that this node mounts, so container jobs can't be limited: run the node in the daemon's mount namespace (of a systemd unit: no PrivateMounts, ProtectSystem or the like)") //nolint:staticcheck,revive // a name
+		return errors.New("Docker doesn't see the disks that this node mounts, so container jobs can't be limited: run the node in the daemon's mount namespace (of a systemd unit: no PrivateMounts, ProtectSystem or the like)") //nolint:staticcheck // a name
 	}
 	if err != nil {
 		return fmt.Errorf("the container could not be looked into: %w", err)

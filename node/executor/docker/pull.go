@@ -139,10 +139,10 @@ func pullFault(ctx context.Context, ref name.Digest, err error) error {
 	if cause := context.Cause(ctx); errors.As(cause, &fault) || errors.Is(cause, errFull) {
 		return cause
 	}
-	return fmt.Errorf("the image %s could not be pulled: %s", ref, faultOf(err)) //nolint:errorlint // the daemon's errors mean nothing to others
+	return fmt.Errorf("the image %s could not be pulled: %s", ref, faultOf(err))
 }
 
-var errFull = fmt.Errorf("Docker's disk has less than %d MiB left, so no image is pulled", keepFree>>20) //nolint:staticcheck,revive // a name
+var errFull = fmt.Errorf("Docker's disk has less than %d MiB left, so no image is pulled", keepFree>>20) //nolint:staticcheck // a name
 
 // guardDisk ends what it watches over once the disk with the daemon's folder has
 // lost more than most bytes. A daemon elsewhere has no such folder here.

@@ -91,7 +91,7 @@ func guestImage(t *testing.T, arch string) v1.Image {
 func (s *shop) node(t *testing.T, change func(*docker.Config)) *docker.Executor {
 	dir := t.TempDir()
 	cfg := docker.Config{
-		Dir: dir, Source: &executortest.Source{}, Node: node(dir), AllowRunc: true, Runtime: "runc", Pull: true, Registries: []string{s.host},
+		Dir: dir, Source: &executortest.Source{}, Node: node(dir), AllowRunc: true, Runtime: oci, Pull: true, Registries: []string{s.host},
 	}
 	if change != nil {
 		change(&cfg)
@@ -252,7 +252,8 @@ func TestPullWithCredentials(t *testing.T) {
 	require.NoError(t, x.Stop(t.Context()))
 	require.NoError(t, x.Remove())
 
-	_, err = s.node(t, nil).Prepare(t.Context(), byRef(ref[:strings.Index(ref, "@")]+"@sha256:"+strings.Repeat("1", 64)))
+	bare, _, _ := strings.Cut(ref, "@")
+	_, err = s.node(t, nil).Prepare(t.Context(), byRef(bare+"@sha256:"+strings.Repeat("1", 64)))
 	require.ErrorContains(t, err, "no credentials")
 }
 

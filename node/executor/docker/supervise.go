@@ -255,7 +255,7 @@ func (e *Executor) state(ctx context.Context, id string) (x exit, running bool, 
 	}
 	s := r.Container.State
 	if s == nil {
-		return x, false, errors.New("Docker says nothing of the container's state") //nolint:staticcheck,revive // a name
+		return x, false, errors.New("Docker says nothing of the container's state") //nolint:staticcheck // a name
 	}
 	x = exit{known: true, code: s.ExitCode, oom: s.OOMKilled, detail: s.Error, took: took(s)}
 	if s.Dead || s.Status == container.StateRemoving {

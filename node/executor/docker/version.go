@@ -79,7 +79,7 @@ func checkRunc(version, commit string) error {
 		return nil
 	}
 	if !ok {
-		return fmt.Errorf("Docker doesn't say which runc it has, so strangers' jobs don't run on it: install runc %s or newer (CVE-2024-21626), or runsc", safeRunc) //nolint:staticcheck,revive // a name
+		return fmt.Errorf("Docker doesn't say which runc it has, so strangers' jobs don't run on it: install runc %s or newer (CVE-2024-21626), or runsc", safeRunc) //nolint:staticcheck // a name
 	}
 	return fmt.Errorf("runc %s lets containers out (CVE-2024-21626), so no stranger's job may run on it: install runc %s or newer, or runsc", version, safeRunc)
 }

@@ -1,0 +1,147 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ipfs/go-cid"
+	"github.com/stretchr/testify/require"
+)
+
+// nothing is a source without data.
+type nothing struct{}
+
+func (nothing) Export(context.Context, string, cid.Cid, string, int64) error { return os.ErrNotExist }
+
+// said is what a daemon answers.
+type said struct {
+	api, runc, commit string
+	seccomp           bool
+	runtimes          []string
+}
+
+func (s said) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Api-Version", s.api)
+	var answer any
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/version"):
+		answer = map[string]any{"Version": "20.10.24", "ApiVersion": s.api, "Arch": "amd64", "Components": []any{
+			map[string]any{"Name": "runc", "Version": s.runc, "Details": map[string]string{"GitCommit": s.commit}},
+		}}
+	case strings.HasSuffix(r.URL.Path, "/info"):
+		known := map[string]any{}
+		for _, name := range s.runtimes {
+			known[name] = map[string]string{"path": name}
+		}
+		options := []string{"name=apparmor"}
+		if s.seccomp {
+			options = append(options, "name=seccomp,profile=default")
+		}
+		answer = map[string]any{"Runtimes": known, "SecurityOptions": options, "CgroupDriver": "cgroupfs"}
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// socket is a short path for a Unix socket.
+func socket(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "souk-check-")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return filepath.Join(dir, "docker.sock")
+}
+
+// daemonThat answers at the socket until the test ends.
+func daemonThat(t *testing.T, at string, says said) {
+	l, err := net.Listen("unix", at)
+	require.NoError(t, err)
+	server := &http.Server{Handler: says} //nolint:gosec // of a test
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(l)
+	}()
+	t.Cleanup(func() {
+		server.Close()
+		<-done
+	})
+}
+
+func checked(t *testing.T, at string, change func(*Config)) error {
+	cfg := Config{Dir: t.TempDir(), Host: "unix://" + at, Node: "test", Source: nothing{}}
+	if change != nil {
+		change(&cfg)
+	}
+	e, err := New(cfg)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, e.Close(false)) }()
+	return e.Check(t.Context())
+}
+
+func TestCheckSaysWhatIsWrong(t *testing.T) {
+	good := said{api: "1.41", runc: "1.1.12", seccomp: true, runtimes: []string{"runc", "runsc"}}
+	allowed := func(c *Config) { c.AllowRunc, c.Runtime = true, "runc" }
+	for name, c := range map[string]struct {
+		spoil  func(*said)
+		change func(*Config)
+		wrong  string // what the sentence holds; empty: nothing is wrong
+	}{
+		"runsc":              {func(*said) {}, nil, ""},
+		"runc, allowed":      {func(*said) {}, allowed, ""},
+		"runc, not allowed":  {func(s *said) { s.runtimes = []string{"runc"} }, nil, "docker.allow_runc: true"},
+		"old API":            {func(s *said) { s.api = "1.40" }, nil, "20.10 or newer"},
+		"runc with holes":    {func(s *said) { s.runc = "1.1.11" }, allowed, "CVE-2024-21626"},
+		"runc mended":        {func(s *said) { s.runc, s.commit = "1.1.5+ds1", "1.1.5+ds1-1+deb12u1" }, allowed, ""},
+		"the gate is runc's": {func(s *said) { s.runc = "1.0.0" }, nil, ""},
+		"no seccomp":         {func(s *said) { s.seccomp = false }, allowed, "seccomp"},
+		"no such runtime":    {func(*said) {}, func(c *Config) { c.Runtime = "kata" }, "runc, runsc"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at, says := socket(t), good
+			c.spoil(&says)
+			daemonThat(t, at, says)
+			err := checked(t, at, c.change)
+			if c.wrong == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.wrong)
+			require.NotContains(t, err.Error(), "\n", "one sentence")
+		})
+	}
+}
+
+func TestCheckTellsStoppedFromForbidden(t *testing.T) {
+	at := socket(t)
+	require.Error(t, checked(t, at, nil), "nothing there")
+	l, err := net.Listen("unix", at)
+	require.NoError(t, err)
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.Close()
+	require.ErrorContains(t, checked(t, at, nil), "is stopped: start it")
+	e := &Executor{}
+	e.api, err = connect("unix://" + at)
+	require.NoError(t, err)
+	require.ErrorContains(t, e.unreachable(&net.OpError{Op: "dial", Err: os.ErrPermission}), "group docker")
+}
+
+func TestNewRefusesNonsense(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"no folder":      func(c *Config) { c.Dir = "" },
+		"no source":      func(c *Config) { c.Source = nil },
+		"no node":        func(c *Config) { c.Node = "" },
+		"odd node":       func(c *Config) { c.Node = "A/B" },
+		"no address":     func(c *Config) { c.Host = "nonsense" },
+		"negative limit": func(c *Config) { c.MaxImage = -1 },
+	} {
+		cfg := Config{Dir: t.TempDir(), Node: "test", Source: nothing{}}
+		change(&cfg)
+		_, err := New(cfg)
+		require.Error(t, err, name)
+	}
+}

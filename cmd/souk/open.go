@@ -57,7 +57,11 @@ func supply(c config.Config) *node.Provide {
 }
 
 func (a *app) logger(c config.Config) *slog.Logger {
-	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: c.LogLevel}))
+	o := &slog.HandlerOptions{Level: c.LogLevel}
+	if a.toJournal() {
+		o.ReplaceAttr = withoutTime
+	}
+	return slog.New(slog.NewTextHandler(a.err, o))
 }
 
 // running is a node in this process.

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/moby/moby/client"
+
+	"souk/node/executor/docker/egress"
 )
 
 const (
@@ -83,6 +85,11 @@ func (e *Executor) daemon(ctx context.Context) (d daemon, err error) {
 	}
 	if d.Runtime, err = e.chooseRuntime(names); err != nil {
 		return d, err
+	}
+	if r := info.Runtimes[d.Runtime]; e.cfg.Egress != nil {
+		if err := egress.CheckRuntime(d.Runtime, r.Path, r.Args); err != nil {
+			return d, err
+		}
 	}
 	return d, d.safe()
 }

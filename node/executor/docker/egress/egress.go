@@ -115,6 +115,9 @@ func New(cfg Config) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := cfg.Networks(); err != nil {
+		return nil, fmt.Errorf("the networks of this machine can't be read, so egress can't keep jobs out of them: %w", err)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the folder for egress sockets can't be made: %w", err)
 	}

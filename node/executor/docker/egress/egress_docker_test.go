@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -28,6 +29,21 @@ func docker(t *testing.T, stdin io.Reader, args ...string) string {
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "docker %v: %s", args, out)
 	return strings.TrimSpace(string(out))
+}
+
+// onEach runs a test on each runtime of the daemon that can have egress.
+func onEach(t *testing.T, test func(t *testing.T, runtime string)) {
+	var known map[string]struct {
+		Path string
+		Args []string `json:"runtimeArgs"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(docker(t, nil, "info", "--format", "{{json .Runtimes}}")), &known))
+	require.Contains(t, known, "runc")
+	for name, r := range known {
+		if name == "runc" || strings.HasPrefix(name, "runsc") && CheckRuntime(name, r.Path, r.Args) == nil {
+			t.Run(name, func(t *testing.T) { test(t, name) })
+		}
+	}
 }
 
 // image makes an image FROM scratch that holds the guest alone.
@@ -53,8 +69,8 @@ func image(t *testing.T) string {
 
 // start runs a program of the image with what a Wiring says, as the docker
 // executor does, and gives the container.
-func start(t *testing.T, image string, w Wiring, program ...string) string {
-	args := []string{"run", "--detach", "--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
+func start(t *testing.T, runtime, image string, w Wiring, program ...string) string {
+	args := []string{"run", "--detach", "--runtime", runtime, "--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
 		"--user", "65532:65532", "--pids-limit", "64", "--memory", "128m", "--entrypoint", w.EntrypointPrefix[0]}
 	for _, m := range w.Mounts {
 		args = append(args, "--mount", "type=bind,readonly,source="+m.Source+",target="+m.Target)
@@ -74,25 +90,29 @@ func end(t *testing.T, container string) (status, log string) {
 }
 
 // play runs commands of the guest and gives what it said to each.
-func play(t *testing.T, image string, w Wiring, commands ...string) []string {
-	status, log := end(t, start(t, image, w, append([]string{"guest"}, strings.Fields(strings.Join(commands, " , "))...)...))
+func play(t *testing.T, runtime, image string, w Wiring, commands ...string) []string {
+	status, log := end(t, start(t, runtime, image, w, append([]string{"guest"}, strings.Fields(strings.Join(commands, " , "))...)...))
 	require.Equal(t, "0", status, log)
 	return strings.Split(log, "\n")
 }
 
-func TestAContainerReachesItsList(t *testing.T) {
+func TestAContainerReachesItsList(t *testing.T) { onEach(t, aContainerReachesItsList) }
+
+func aContainerReachesItsList(t *testing.T, runtime string) {
 	w := newWorld()
 	w.serve(t, "example.com", "93.184.216.34:443", echo)
 	w.serve(t, "db.example.com", "93.184.216.35:5432", answer("database"))
 	g := w.gate(t)
 	wiring := open(t, g, "job1", "example.com:443", "db.example.com:5432")
-	said := play(t, image(t), wiring, "echo example.com:443", "echo db.example.com:5432", "pid", "echo example.com:443")
+	said := play(t, runtime, image(t), wiring, "echo example.com:443", "echo db.example.com:5432", "pid", "echo example.com:443")
 	require.Equal(t, []string{"hello", "database", "1", "hello"}, said)
 	require.Equal(t, uint64(2), g.Traffic("job1")[0].Connections)
 	require.Equal(t, uint64(10), g.Traffic("job1")[0].Received)
 }
 
-func TestAContainerReachesNothingElse(t *testing.T) {
+func TestAContainerReachesNothingElse(t *testing.T) { onEach(t, aContainerReachesNothingElse) }
+
+func aContainerReachesNothingElse(t *testing.T, runtime string) {
 	w := newWorld()
 	w.serve(t, "example.com", "93.184.216.34:443", echo)
 	w.names["inside.example.com."] = []string{"169.254.169.254", "172.17.0.1"}
@@ -120,7 +140,7 @@ func TestAContainerReachesNothingElse(t *testing.T) {
 		require.NoError(t, err)
 		commands = append(commands, "try tcp "+net.JoinHostPort(ip.String(), fmt.Sprint(l.Addr().(*net.TCPAddr).Port)))
 	}
-	said := play(t, image(t), wiring, append(commands, "interfaces", "list /.souk/egress")...)
+	said := play(t, runtime, image(t), wiring, append(commands, "interfaces", "list /.souk/egress")...)
 	var told []string
 	for i, line := range said {
 		if strings.HasPrefix(line, "souk-egress: ") {
@@ -144,7 +164,9 @@ func TestAContainerReachesNothingElse(t *testing.T) {
 	require.Empty(t, w.dials())
 }
 
-func TestTheJobIsItsOwnPID1(t *testing.T) {
+func TestTheJobIsItsOwnPID1(t *testing.T) { onEach(t, theJobIsItsOwnPID1) }
+
+func theJobIsItsOwnPID1(t *testing.T, runtime string) {
 	w := newWorld()
 	name := image(t)
 	g := w.gate(t)
@@ -154,24 +176,26 @@ func TestTheJobIsItsOwnPID1(t *testing.T) {
 		"127": {"nothing-like-this"},
 		"126": {"/bin"},
 	} {
-		status, log := end(t, start(t, name, wiring, program...))
+		status, log := end(t, start(t, runtime, name, wiring, program...))
 		require.Equal(t, want, status, log)
 	}
-	container := start(t, name, wiring, "guest", "term", ",", "exit", "9")
+	container := start(t, runtime, name, wiring, "guest", "term", ",", "exit", "9")
 	require.Eventually(t, func() bool { return docker(t, nil, "logs", container) == "waiting" }, soon, 50*time.Millisecond)
 	docker(t, nil, "kill", "--signal", "TERM", container)
 	status, log := end(t, container)
 	require.Equal(t, "9", status, log)
 }
 
-func TestAContainerOutlivesItsNode(t *testing.T) {
+func TestAContainerOutlivesItsNode(t *testing.T) { onEach(t, aContainerOutlivesItsNode) }
+
+func aContainerOutlivesItsNode(t *testing.T, runtime string) {
 	dir := filepath.Join(t.TempDir(), "egress")
 	at := func(c *Config) { c.Dir = dir }
 	w := newWorld()
 	came := make(chan struct{}, 1000)
 	w.serve(t, "example.com", "93.184.216.34:443", func(c *net.TCPConn) { came <- struct{}{}; answer("first")(c) })
 	first := w.gate(t, at)
-	container := start(t, image(t), open(t, first, "job1", "example.com:443"), "guest", "until", "example.com:443")
+	container := start(t, runtime, image(t), open(t, first, "job1", "example.com:443"), "guest", "until", "example.com:443")
 	select {
 	case <-came:
 	case <-time.After(30 * time.Second):

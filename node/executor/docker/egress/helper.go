@@ -71,5 +71,5 @@ func CheckRuntime(name, path string, args []string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("gVisor shuts egress off as runtime %q is set up: add \"--host-uds=open\" to its runtimeArgs in /etc/docker/daemon.json and restart Docker", name)
+	return fmt.Errorf("docker.egress is on, and gVisor shuts it off as Docker's runtime %q is set up: add \"--host-uds=open\" to its runtimeArgs in /etc/docker/daemon.json and restart Docker, or set docker.egress: none", name)
 }

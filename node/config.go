@@ -44,6 +44,7 @@ type Provide struct {
 	Disk        int64
 	Slots       int // executions at one time
 	SimulateGPU []string
+	Devices     Devices
 	Prepay      uint32 // ticks
 	Caps        provider.Caps
 	Spares      int      // sandboxes started ahead of need

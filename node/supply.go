@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 type supply struct {
 	machine   device.Machine
 	devices   []device.Device
+	stock     *stock
 	wasm      *wasm.Executor
 	executors []executor.Executor // those that offers may name
 	auto      bool                // Docker isn't asked for by name
@@ -50,22 +52,21 @@ func (n *Node) sell(ctx context.Context) (err error) {
 	if s.machine, err = device.ReadMachine(n.cfg.Dir); err != nil {
 		return fmt.Errorf("read what this machine has: %w", err)
 	}
-	simulated, err := device.ParseSimulated(c.SimulateGPU...)
-	if err != nil {
+	if err := s.equip(ctx, n, c); err != nil {
 		return err
 	}
-	if s.devices, err = device.Detect(ctx, simulated); err != nil {
+	real := slices.ContainsFunc(s.executors, func(e executor.Executor) bool { return e.Kind() != market.KindWASM })
+	if s.stock, err = newStock(ctx, c.Devices, c.SimulateGPU, real, n.cfg.Log); err != nil {
 		return err
 	}
+	n.onClose(s.stock.inventory.Close)
+	s.devices = s.stock.leased
 	total, err := s.total(c)
 	if err != nil {
 		return err
 	}
 	free, err := capacity.New(total, time.Now)
 	if err != nil {
-		return err
-	}
-	if err := s.equip(ctx, n, c); err != nil {
 		return err
 	}
 	speed, err := n.measure(ctx, s.wasm)
@@ -79,17 +80,20 @@ func (n *Node) sell(ctx context.Context) (err error) {
 		Host: n.net.Host(), Key: n.cfg.Key, Network: n.cfg.Network, Ledger: n.ledger, Blobs: n.blobs, Executors: s.executors, Platform: platform(), Egress: c.Docker.Egress, Capacity: free,
 		Offers: n.offers, Neighbours: n.neighbours, Boot: n.boot, Dir: n.path("provider-logs"), Total: total, Speed: speed, Region: n.cfg.Region, Price: c.Price, Tick: c.Tick,
 		MaxTime: c.MaxTime, Prepay: c.Prepay, Caps: c.Caps, Addrs: n.addrs, Protect: n.protect, Now: time.Now, Log: n.cfg.Log, Notify: s.feed.tell,
+		Use: s.stock.use, Fault: s.stock.fault,
 		Measured: s.prover.Measured,
 	})
 	if err != nil {
 		return err
 	}
 	n.onClose(s.provider.Close)
+	s.stock.serve(free, s.provider)
+	n.onClose(s.stock.watch())
 	return nil
 }
 
 func (s *supply) total(c Provide) (capacity.Total, error) {
-	t := capacity.Total{Devices: s.devices, CPU: c.CPU, Memory: c.Memory, Disk: c.Disk, Slots: c.Slots}
+	t := capacity.Total{Devices: s.devices, CPU: c.CPU, Memory: c.Memory, Disk: c.Disk, Slots: c.Slots, Shares: c.Devices.Shared}
 	if t.CPU == 0 {
 		t.CPU = s.machine.CPUs
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ type Finding struct {
 	Device    Device
 	Use       Use
 	Obstacles []Obstacle
+	Holder    int // the process that offers it, where that is another one that can be seen; else 0
 }
 
 // Offered tells whether nothing speaks against it.
@@ -95,9 +97,9 @@ func (v *Inventory) look(ctx context.Context) ([]Finding, error) {
 			v.numbers[d.ID] = n
 		}
 		f := Finding{Number: n, Device: d, Use: v.read(ctx, d)}
-		f.Obstacles = v.options.Policy.judge(d, n, f.Use, v.options.Leased(d.ID))
+		f.Obstacles = v.options.Policy.judge(d, n, f.Use.without(os.Getpid()), v.options.Leased(d.ID))
 		if d.Kind != Simulated && !slices.ContainsFunc(f.Obstacles, func(o Obstacle) bool { return o.Code != Busy }) {
-			f.Obstacles = v.lock(f)
+			v.lock(&f)
 		}
 		findings = append(findings, f)
 	}
@@ -109,22 +111,21 @@ func (v *Inventory) look(ctx context.Context) ([]Finding, error) {
 
 // lock takes or looks at the device's lock. Who offers a device elsewhere also
 // keeps it busy, so that is then the only obstacle.
-func (v *Inventory) lock(f Finding) []Obstacle {
+func (v *Inventory) lock(f *Finding) {
 	id := f.Device.ID
 	if v.locks[id] != nil {
-		return f.Obstacles
+		return
 	}
 	lock, err := v.locker(id)
 	var held *HeldError
 	switch {
 	case errors.As(err, &held):
-		return []Obstacle{obstacle(Taken, "%s", held.Error())}
+		f.Obstacles, f.Holder = []Obstacle{obstacle(Taken, "%s", held.Error())}, held.PID
 	case err != nil:
-		return append(f.Obstacles, obstacle(Taken, "its lock can't be had: %v", err))
+		f.Obstacles = append(f.Obstacles, obstacle(Taken, "its lock can't be had: %v", err))
 	case lock != nil:
 		v.locks[id] = lock
 	}
-	return f.Obstacles
 }
 
 // read is how a device is used, as far as its source can say.

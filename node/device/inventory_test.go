@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,6 +84,8 @@ func TestADeviceIsOfferedUnlessSomethingSpeaksAgainstIt(t *testing.T) {
 		"computing":                    {device: d, use: Use{Utilisation: 25}, want: []Code{Busy}},
 		"nearly idle":                  {device: d, use: Use{Utilisation: 24}},
 		"our own lease computes":       {device: d, use: Use{Utilisation: 100, Memory: 20 * gib}, leased: true},
+		"souk itself measures":         {device: d, use: Use{Utilisation: 100, Memory: 20 * gib, Processes: []Process{{os.Getpid(), 20 * gib}}}},
+		"souk beside another":          {device: d, use: Use{Utilisation: 100, Memory: gib, Processes: []Process{{os.Getpid(), gib}, {1, 0}}}, want: []Code{Busy}},
 		"a screen":                     {device: shows, want: []Code{Display}},
 		"a screen that may be":         {device: shows, policy: Policy{Display: true}},
 		"reserved by ID":               {device: d, policy: Policy{Reserve: []string{d.ID}}, want: []Code{Reserved}},

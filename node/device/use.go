@@ -53,3 +53,21 @@ func (u Use) by() string {
 	}
 	return text
 }
+
+// without is the use by others than a process: souk measures devices itself.
+func (u Use) without(pid int) Use {
+	others := slices.DeleteFunc(slices.Clone(u.Processes), func(p Process) bool { return p.PID == pid })
+	if len(others) == len(u.Processes) {
+		return u
+	}
+	for _, p := range u.Processes {
+		if p.PID == pid {
+			u.Memory = max(0, u.Memory-p.Memory)
+		}
+	}
+	if len(others) == 0 {
+		u.Utilisation = 0
+	}
+	u.Processes = others
+	return u
+}

@@ -81,6 +81,7 @@ func (n *Node) docker(c Docker) (*docker.Executor, error) {
 	cfg := docker.Config{
 		Dir: n.path("containers"), Host: c.Host, Source: n.blobs, Node: n.dockerName(), AllowRunc: c.AllowRunc, Runtime: c.Runtime, Pull: !c.NoPull,
 		Registries: c.Registries, Auth: c.Auth, MaxImage: c.MaxImage, CacheBytes: c.Cache, Log: n.cfg.Log,
+		DeviceNodes: func(id string) []string { return n.supply.stock.nodes(id) },
 	}
 	if c.Egress {
 		gate, err := egress.New(egress.Config{Dir: n.path("egress"), HelperPath: c.EgressPath, External: n.external, Log: n.cfg.Log})

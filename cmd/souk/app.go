@@ -51,7 +51,7 @@ func (a *app) root() *cobra.Command {
 		Use:   "souk",
 		Short: "A peer-to-peer market for GPU time",
 		Long: "souk leases computing time from strangers, pays as it runs, and keeps signed receipts.\n" +
-			"This release runs WASM on CPUs; simulated GPUs only exercise the matching.",
+			"Jobs are WASM modules, on CPUs alone, or container images, with GPUs where providers have them.",
 		Example: "# a client runs a job on the cheapest provider that can\n" +
 			"souk init\n" +
 			"souk run job.yaml\n" +
@@ -69,7 +69,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	grouped(root, "client", "for clients",
 		a.offersCommand(), a.runCommand(), a.jobsCommand(), a.jobCommand(), a.logsCommand(), a.attachCommand(), a.cancelCommand(), a.outputsCommand())
-	grouped(root, "provider", "for providers", a.provideCommand(), a.benchCommand())
+	grouped(root, "provider", "for providers", a.provideCommand(), a.devicesCommand(), a.benchCommand())
 	grouped(root, "testnet", "to try it out on this machine", a.testnetCommand())
 	grouped(root, "node", "for every node", a.initCommand(), a.doctorCommand(), a.nodeCommand(), a.receiptsCommand(), a.configCommand(), a.versionCommand())
 	root.SetHelpCommandGroupID("node")

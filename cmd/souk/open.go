@@ -48,6 +48,7 @@ func supply(c config.Config) *node.Provide {
 	return &node.Provide{
 		Price: *p.Price, Tick: p.Tick, MaxTime: p.MaxTime, CPU: p.CPU, Memory: p.Memory, Disk: p.Disk, Slots: p.Slots,
 		SimulateGPU: p.SimulateGPU, Prepay: p.PrepayTicks, Caps: provider.Caps{Peer: p.CapPeer, Total: p.CapTotal}, SandboxPath: p.Sandbox,
+		Devices:   node.Devices{Policy: policyOf(c.Devices), Shared: c.Devices.Shared},
 		Challenge: prover.Mode(p.Challenge),
 		Executors: p.Executors, Docker: node.Docker{
 			Host: d.Host, AllowRunc: d.AllowRunc, Runtime: d.Runtime, NoPull: !d.Pull, MaxImage: d.MaxImage, Cache: d.Cache,

@@ -148,12 +148,21 @@ func (s *session) mayFill() uint64 {
 	return blocks
 }
 
-// warm makes each device do a little, so that what is measured later isn't its
-// waking up.
+// warm makes each device do a little of everything, so that what is measured
+// later isn't its waking up or its driver's compiling.
 func (s *session) warm(ctx context.Context) error {
 	return s.each(len(s.kernels), func(i int) error {
 		_, err := s.kernels[i].Multiply(ctx, modmath.Product{N: warmOrder, Rounds: 1})
-		return err
+		if err != nil || s.blocks == 0 {
+			return err
+		}
+		m, err := s.kernels[i].Fill(ctx, modmath.Memory{Blocks: 1})
+		if err != nil {
+			return err
+		}
+		_, swept := m.Sweep(ctx, 0)
+		_, chased := m.Chase(ctx, 0, 0, 1)
+		return errors.Join(swept, chased, m.Release())
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -77,21 +78,45 @@ func (s *supply) equip(ctx context.Context, n *Node, c Provide) (err error) {
 }
 
 // docker makes the executor of images, which asks Docker nothing yet.
-func (n *Node) docker(c Docker) (*docker.Executor, error) {
+func (n *Node) docker(c Docker) (*images, error) {
 	cfg := docker.Config{
 		Dir: n.path("containers"), Host: c.Host, Source: n.blobs, Node: n.dockerName(), AllowRunc: c.AllowRunc, Runtime: c.Runtime, Pull: !c.NoPull,
 		Registries: c.Registries, Auth: c.Auth, MaxImage: c.MaxImage, CacheBytes: c.Cache, Log: n.cfg.Log,
 		DeviceNodes: func(id string) []string { return n.supply.stock.nodes(id) },
 	}
+	var gate *egress.Gate
 	if c.Egress {
-		gate, err := egress.New(egress.Config{Dir: n.path("egress"), HelperPath: c.EgressPath, External: n.external, Log: n.cfg.Log})
+		var err error
+		gate, err = egress.New(egress.Config{Dir: n.path("egress"), HelperPath: c.EgressPath, External: n.external, Log: n.cfg.Log})
 		if err != nil {
 			return nil, err
 		}
 		n.onClose(gate.Close)
 		cfg.Egress = func(_ context.Context, spec executor.Spec) (*docker.Wiring, error) { return wiring(gate, spec) }
 	}
-	return docker.New(cfg)
+	d, err := docker.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &images{d, gate, n.cfg.Log}, nil
+}
+
+// images is the executor of images, and what leads its jobs out.
+type images struct {
+	*docker.Executor
+	gate *egress.Gate // nil: nothing does
+	log  *slog.Logger
+}
+
+// Recover also removes what egress was made of for executions that are gone.
+func (i *images) Recover(ctx context.Context) ([]executor.Execution, error) {
+	found, err := i.Executor.Recover(ctx)
+	if err == nil && i.gate != nil {
+		if err := i.gate.Sweep(); err != nil {
+			i.log.Warn("what is left of jobs' ways out can't be removed", "err", err)
+		}
+	}
+	return found, err
 }
 
 // wiring opens an execution's way to its allow-list.

@@ -27,7 +27,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -233,21 +232,15 @@ func (g *Gate) end(id string) error {
 	return os.RemoveAll(g.folder(id))
 }
 
-// Sweep removes the folders of executions that keep doesn't name and that
-// aren't open: those which a node left that was killed.
-func (g *Gate) Sweep(keep []string) error {
+// Sweep removes the folders of executions that aren't open: those which a node
+// left that was killed. It is for after every execution that still runs was
+// opened again.
+func (g *Gate) Sweep() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	entries, err := os.ReadDir(g.cfg.Dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	kept := make(map[string]bool, len(keep))
-	for _, id := range keep {
-		kept[id] = true
-	}
 	for _, e := range entries {
-		if id := e.Name(); !kept[id] && g.open[id] == nil {
+		if id := e.Name(); g.open[id] == nil {
 			err = errors.Join(err, os.RemoveAll(g.folder(id)))
 		}
 	}

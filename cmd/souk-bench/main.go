@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, all []figure, out, progress io.Writ
 		}
 		return nil
 	}
-	var show func([]result) error = func([]result) error { return nil }
+	show := func([]result) error { return nil }
 	if *asJSON {
 		show = func(results []result) error { return writeJSON(out, results) }
 	}

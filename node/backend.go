@@ -75,7 +75,7 @@ func (n *Node) reach() string {
 func (s *supply) describe() *control.Supply {
 	o := s.provider.Offer()
 	return &control.Supply{
-		Devices: deviceText(s.devices), CPU: o.CPU, Memory: o.Memory, Disk: o.Disk, Executors: o.Executors, Speed: o.Speed,
+		Devices: deviceText(s.devices), CPU: o.CPU, Memory: o.Memory, Disk: o.Disk, Executors: o.Executors, Lacking: s.lacking(), Speed: o.Speed,
 		Region: o.Region, Asked: s.asked, PricePerHour: o.PricePerHour, Tick: o.Tick,
 	}
 }

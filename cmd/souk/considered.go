@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"souk/node/client"
 	"souk/node/jobfile"
@@ -44,7 +45,7 @@ func worstOf(p client.Plan, s jobfile.Spec) string {
 }
 
 func candidateHead() []string {
-	return []string{"PROVIDER", "DEVICES", "REGION", "PRICE", "LOOPS/S", "AT WORST", "PREPAID", "WHY"}
+	return []string{"PROVIDER", "DEVICES", "RUNS", "REGION", "PRICE", "LOOPS/S", "AT WORST", "PREPAID", "WHY"}
 }
 
 func candidateRow(c client.Candidate) []string {
@@ -57,7 +58,7 @@ func candidateRow(c client.Candidate) []string {
 		cost, prepaid = usd(c.WorstCost), usd(c.Prepaid)
 	}
 	return []string{
-		short(c.Peer), orDash(c.Devices), orDash(c.Region), perHour(c.PricePerHour), speedText(c), cost, prepaid, orDash(why),
+		short(c.Peer), orDash(c.Devices), orDash(strings.Join(c.Executors, " ")), orDash(c.Region), perHour(c.PricePerHour), speedText(c), cost, prepaid, orDash(why),
 	}
 }
 
@@ -80,7 +81,11 @@ func speedText(c client.Candidate) string {
 
 // noteGPU says what a job that asked for a GPU may not expect.
 func noteGPU(w io.Writer, s jobfile.Spec) {
-	if s.GPU != nil {
-		fmt.Fprintln(w, "note: a WASM job cannot use a GPU; the one asked for is leased and stays unused")
+	switch {
+	case s.GPU == nil:
+	case s.Image == nil:
+		fmt.Fprintln(w, "note: a WASM job cannot use a GPU; a simulated one is leased and stays unused")
+	case s.AllowSimulated:
+		fmt.Fprintln(w, "note: a simulated GPU is only pretended; an image that gets one runs without")
 	}
 }

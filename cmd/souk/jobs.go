@@ -80,6 +80,9 @@ func jobText(j control.JobInfo) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "job       %s\nname      %s\nstate     %s\nsubmitted %s\nended     %s\nspent     %s of %s USD\nexit      %s\n",
 		j.ID, j.Name, j.State, moment(j.Created), moment(j.Ended), usd(j.Spent), usd(j.Total), exitText(j))
+	if j.Image != "" {
+		fmt.Fprintf(&b, "image     %s\n", j.Image)
+	}
 	if j.Text != "" {
 		fmt.Fprintf(&b, "why       %s\n", j.Text)
 	}

@@ -13,6 +13,7 @@ import (
 
 func (a *app) offersCommand() *cobra.Command {
 	var executor string
+	var measured bool
 	cmd := &cobra.Command{
 		Use:   "offers",
 		Short: "Find providers and show what they offer",
@@ -33,6 +34,9 @@ func (a *app) offersCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if measured {
+				return a.showMeasured(offers)
+			}
 			return list(a, offers, func() {
 				rows := make([][]string, 0, len(offers))
 				for _, c := range offers {
@@ -47,12 +51,13 @@ func (a *app) offersCommand() *cobra.Command {
 	}
 	nodeFlags(cmd)
 	needFlags(cmd)
-	cmd.Flags().StringVar(&executor, "executor", "wasm", "what runs the job")
+	cmd.Flags().BoolVar(&measured, "measured", false, "only devices that were measured: their figures, when and by whom")
+	cmd.Flags().StringVar(&executor, "executor", "", "what runs the job: wasm or docker; left out, any will do")
 	return cmd
 }
 
 // withoutCosts leaves out the columns that only a job's plan fills.
-func withoutCosts(row []string) []string { return slices.Delete(row, 5, 7) }
+func withoutCosts(row []string) []string { return slices.Delete(row, 6, 8) }
 
 // needFlags adds the flags that say what a job needs of a provider.
 func needFlags(cmd *cobra.Command) {

@@ -44,15 +44,44 @@ type textPresenter struct {
 	bars    *bars
 	midline bool   // the log's last line has not ended yet
 	ended   string // why the last execution ended
+	state   string // the execution's, as last said
+	saidAt  time.Time
+	live    bool // the last line on standard error is written over by the next
+}
+
+// stateEvery is how often the progress within a state is a line of its own
+// where no line can be written over.
+const stateEvery = 10 * time.Second
+
+// progress shows how far an execution is within its state.
+func (p *textPresenter) progress(e client.Event) {
+	again := e.State == p.state
+	p.state = e.State
+	switch {
+	case e.Text == "":
+	case isTerminal(p.a.err):
+		p.clear()
+		fmt.Fprint(p.a.err, e.Text)
+		p.live = true
+	case !again || time.Since(p.saidAt) >= stateEvery:
+		p.saidAt = time.Now()
+		p.note(e.Text)
+	}
 }
 
 func (p *textPresenter) event(e client.Event) error {
 	if e.Kind == client.Transfer {
+		p.wipe()
 		p.bars.show(e)
+		return nil
+	}
+	if e.Kind == client.StateIs {
+		p.progress(e)
 		return nil
 	}
 	if e.Kind == client.LogData {
 		p.bars.clear()
+		p.wipe()
 		p.midline = len(e.Data) > 0 && e.Data[len(e.Data)-1] != '\n'
 		_, err := p.a.out.Write(e.Data)
 		return err
@@ -81,15 +110,24 @@ func (p *textPresenter) note(s string) {
 // clear makes room for a line on standard error.
 func (p *textPresenter) clear() {
 	p.bars.clear()
+	p.wipe()
 	if p.midline && isTerminal(p.a.out) && isTerminal(p.a.err) {
 		fmt.Fprintln(p.a.err)
 		p.midline = false
 	}
 }
 
+// wipe takes the line away that was to be written over.
+func (p *textPresenter) wipe() {
+	if p.live {
+		fmt.Fprint(p.a.err, "\r\x1b[K")
+		p.live = false
+	}
+}
+
 func (p *textPresenter) outputs(_, dir string) { p.note("outputs are in " + dir) }
 func (p *textPresenter) hint(s string)         { p.note("hint: " + s) }
-func (p *textPresenter) close()                { p.bars.clear() }
+func (p *textPresenter) close()                { p.bars.clear(); p.wipe() }
 
 // eventText is the sentence for an event, "" for one that needs none.
 func eventText(e client.Event) string {

@@ -96,6 +96,9 @@ func providerText(s control.Status) string {
 	if o := s.Providing; o != nil {
 		fmt.Fprintf(&b, "offers   %s, %d CPU, %s memory, %s disk, %s, tick %s\n", o.Devices, o.CPU,
 			quantity.Human(o.Memory), quantity.Human(o.Disk), strings.Join(o.Executors, " "), o.Tick)
+		for _, why := range o.Lacking {
+			fmt.Fprintf(&b, "lacks    %s\n", why)
+		}
 		fmt.Fprintf(&b, "asks     %s\n", asksText(*o))
 	}
 	return b.String()

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"souk/internal/quantity"
 	"souk/node/control"
 	"souk/protocol/market"
 )
@@ -77,10 +80,10 @@ func (a *app) receiptsShow() *cobra.Command {
 				rows := make([][]string, 0, len(receipts))
 				for _, r := range receipts {
 					rows = append(rows, []string{
-						strconv.FormatUint(uint64(r.Seq), 10), ran(r.Units), usd(r.Charged), r.Outcome, strconv.FormatBool(r.Countersigned), r.CID,
+						strconv.FormatUint(uint64(r.Seq), 10), ran(r.Units), usd(r.Charged), r.Outcome, strconv.FormatBool(r.Countersigned), orDash(usesText(r.Devices)), r.CID,
 					})
 				}
-				writeTable(a.out, []string{"SEQ", "RAN", "CHARGED", "OUTCOME", "COUNTERSIGNED", "CID"}, rows)
+				writeTable(a.out, []string{"SEQ", "RAN", "CHARGED", "OUTCOME", "COUNTERSIGNED", "DEVICES", "CID"}, rows)
 			})
 		}),
 	}
@@ -95,6 +98,17 @@ type shownReceipt struct {
 	Outcome       string        `json:"outcome"`
 	Countersigned bool          `json:"countersigned"`
 	CID           string        `json:"cid"`
+
+	Devices []market.DeviceUse `json:"devices,omitempty"` // when the receipt was made
+}
+
+// usesText is how devices were used, for people.
+func usesText(uses []market.DeviceUse) string {
+	words := make([]string, 0, len(uses))
+	for _, u := range uses {
+		words = append(words, fmt.Sprintf("%s %d %% %s %d °C %d W", u.Model, u.Utilisation, quantity.Human(u.Memory), u.Celsius, u.Watts))
+	}
+	return strings.Join(words, ", ")
 }
 
 func readReceipts(b market.Bundle) ([]shownReceipt, error) {
@@ -104,8 +118,15 @@ func readReceipts(b market.Bundle) ([]shownReceipt, error) {
 		if err != nil {
 			return nil, fail("bad_document", err)
 		}
+		var body market.Body
+		if len(signed.Body) > 0 {
+			if body, err = market.DecodeBody(signed.Body); err != nil {
+				return nil, fail("bad_document", err)
+			}
+		}
 		out = append(out, shownReceipt{
-			Lease: r.Lease, Seq: r.Seq, Units: r.Units, Charged: r.Charged, Outcome: r.Outcome.String(),
+			Devices: body.Devices,
+			Lease:   r.Lease, Seq: r.Seq, Units: r.Units, Charged: r.Charged, Outcome: r.Outcome.String(),
 			Countersigned: !signed.Client.IsZero(), CID: r.Hash().CID().String(),
 		})
 	}

@@ -32,8 +32,9 @@ func (a *app) runCommand() *cobra.Command {
 		Long: "Shows which providers were considered and what the job can cost, asks if there is a terminal, then runs it.\n" +
 			"Ends with the job's own exit code; 125 where souk failed, 130 after Ctrl-C, which cancels the job; a second one leaves at once.\n" +
 			"Flags go over what the job file says. Everything after -- goes to the job.",
-		Example: "souk run job.yaml\nsouk run --max-price 0.50/h --outputs /out -- module.wasm --epochs 5",
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.run(cmd, args, o) },
+		Example: "souk run job.yaml\nsouk run --max-price 0.50/h --outputs /out -- module.wasm --epochs 5\n" +
+			"souk run --max-price 0.50/h --gpu RTX4090 --image ghcr.io/you/train:2 -- --epochs 5",
+		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd, args, o) },
 	}
 	nodeFlags(cmd)
 	needFlags(cmd)
@@ -48,9 +49,13 @@ func (a *app) runCommand() *cobra.Command {
 	f.String("outputs", "", "the job's own folder that comes back, such as /out")
 	f.StringArray("input", nil, "a file or folder for the job: SOURCE:/PATH/IN/JOB, or cid=CID:/PATH/IN/JOB (repeatable)")
 	f.StringArray("env", nil, "a variable of the job's environment: NAME=VALUE (repeatable)")
+	f.String("image", "", "a container image: a name, whose digest is looked up, or an archive of docker save (FILE.tar)")
+	f.StringArray("egress", nil, "a public place that an image's job may connect to: HOST:PORT (repeatable)")
+	f.Bool("challenge", false, "have the leased devices prove that they are there, before the job runs")
 	f.Bool("real-time", false, "give the job the real clock and randomness")
 	for name, field := range map[string]string{
 		"name": "name", "total": "limits.total", "retries": "retries", "outputs": "outputs", "input": "inputs", "env": "env", "real-time": "task.realTime",
+		"image": "task.image", "egress": "needs.egress", "challenge": "verify.challenge",
 	} {
 		annotate(f, name, jobFlag, field)
 	}
@@ -61,17 +66,22 @@ func (a *app) runCommand() *cobra.Command {
 func job(cmd *cobra.Command, args []string) (jobfile.Spec, error) {
 	settings := jobSettings(cmd)
 	switch dash := cmd.ArgsLenAtDash(); {
+	case cmd.Flag("image").Changed && (dash == 0 || len(args) == 0):
+		return jobfile.FromFlags("", args, settings)
 	case dash < 0 && len(args) == 1:
 		return jobfile.Load(args[0], settings...)
 	case dash == 0 && len(args) > 0:
 		return jobfile.FromFlags(args[0], args[1:], settings)
 	}
-	return jobfile.Spec{}, usage("name one job file, or a module after --; usage: souk run JOB.yaml, or souk run [flags] -- MODULE.wasm ARG...")
+	return jobfile.Spec{}, usage("name one job file, or a module after --; usage: souk run JOB.yaml, souk run [flags] -- MODULE.wasm ARG..., or souk run --image NAME [flags] -- ARG...")
 }
 
 func (a *app) run(cmd *cobra.Command, args []string, o runOptions) error {
 	spec, err := job(cmd, args)
 	if err != nil {
+		return err
+	}
+	if err := a.pin(cmd, &spec); err != nil {
 		return err
 	}
 	if o.dryRun {

@@ -122,6 +122,24 @@ func TestDryRunSendsNothing(t *testing.T) {
 	require.Nil(t, d.node.submitted)
 }
 
+func TestAnImageIsShownWithItsDigest(t *testing.T) {
+	d := newDesk(t)
+	pinned := "ghcr.io/you/train@sha256:" + strings.Repeat("0a", 32)
+	args := []string{"--total", "0.2", "--image", strings.Replace(pinned, "@", ":2@", 1), "--egress", "example.org:443", "--challenge", "--", "--epochs", "5"}
+	require.Zero(t, d.souk(append([]string{"run", "--dry-run"}, args...)...), d.err.String())
+	require.Contains(t, d.out.String(), "image: "+pinned)
+	require.Contains(t, d.out.String(), "args: [--epochs, \"5\"]")
+	require.Contains(t, d.out.String(), "egress: ['example.org:443']")
+	require.Contains(t, d.out.String(), "challenge: true")
+	d.ends(client.Event{Exit: code(0), Source: "job"})
+	require.Zero(t, d.souk(append([]string{"run"}, args...)...), d.err.String())
+	require.Equal(t, pinned, d.node.submitted.Image.Ref, "what is signed has the digest")
+	require.Equal(t, 2, d.souk("run", "--total", "1", "--image", "alpine@sha256:12"))
+	require.Contains(t, d.err.String(), "malformed name or digest")
+	require.Equal(t, 2, d.souk("run", "--total", "1", "--image", "gone.tar"))
+	require.Contains(t, d.err.String(), "does not exist")
+}
+
 func TestTheFirstInterruptCancelsTheSecondLeaves(t *testing.T) {
 	d := newDesk(t)
 	ended := make(chan int, 1)

@@ -9,7 +9,8 @@ import (
 // Candidate is one provider that was considered for a job.
 type Candidate struct {
 	Peer         string        `json:"peer"`
-	Devices      string        `json:"devices"` // for people: "1x RTX 4090 24 GiB (simulated)", "CPU only"
+	Devices      string        `json:"devices"`   // for people: "1x RTX 4090 24 GiB (simulated)", "CPU only"
+	Executors    []string      `json:"executors"` // what it runs
 	Region       string        `json:"region"`
 	PricePerHour market.Amount `json:"pricePerHour"`
 	Speed        uint64        `json:"speed"`     // loops per second

@@ -230,6 +230,14 @@ func (c *candidate) speed() (loops uint64, from string) {
 	return c.offer.Speed, "offer"
 }
 
+// executors are what the provider says that it runs; plausible limits their number.
+func (c *candidate) executors() (out []string) {
+	for _, e := range c.offer.Executors {
+		out = append(out, printable(e))
+	}
+	return out
+}
+
 func (c *candidate) devices() string {
 	var parts []string
 	for _, d := range c.offer.Devices {

@@ -88,7 +88,7 @@ func show(cs []*candidate) []Candidate {
 func (c *candidate) show(first bool, others int) Candidate {
 	speed, from := c.speed()
 	v := Candidate{
-		Peer: c.offer.Peer.String(), Devices: c.devices(), Region: printable(c.offer.Region), PricePerHour: c.price, Speed: speed, SpeedFrom: from,
+		Peer: c.offer.Peer.String(), Devices: c.devices(), Executors: c.executors(), Region: printable(c.offer.Region), PricePerHour: c.price, Speed: speed, SpeedFrom: from,
 		WorstCost: c.tick.Times(ticksIn(c.time, c.offer.Tick)), Tick: c.offer.Tick, Prepaid: c.tick, WhyNot: c.whyNot, Code: string(c.code),
 		Measured: measuredOf(c.offer),
 	}

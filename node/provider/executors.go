@@ -71,6 +71,9 @@ func (s *shelf) note(kind string, err error) (changed bool) {
 	return changed
 }
 
+// Trouble is what keeps jobs of a kind from running now, nil where nothing does.
+func (p *Provider) Trouble(kind string) error { return p.shelf.why(kind) }
+
 // runnable refuses kinds of job that aren't run here, or not now.
 func (p *Provider) runnable(kind string) error {
 	if p.shelf.byID[kind] == nil {

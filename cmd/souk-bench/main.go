@@ -16,13 +16,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
 
 // figures are all that can be measured, in the order in which they are.
 func figures() []figure {
-	return append(challenges(), containers()...)
+	return slices.Concat(challenges(), containers(), blobs())
 }
 
 func main() {

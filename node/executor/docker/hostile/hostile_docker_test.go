@@ -101,7 +101,8 @@ func runAll(t *testing.T, runtime string) {
 func newSuite(t *testing.T, runtime string) *suite {
 	src := &executortest.Source{}
 	s := &suite{dir: t.TempDir(), node: "hostile-" + runtime, ownKernel: runtime == "runsc", canary: newCanary(t)}
-	s.image = src.File(t, archive(t, buildGuest(t), ""))
+	raw, imageID := archive(t, buildGuest(t))
+	s.image = src.File(t, raw)
 	s.input = src.Folder(t, map[string][]byte{"file": []byte("input"), "more/file": []byte("input")})
 	var err error
 	s.exec, err = docker.New(docker.Config{
@@ -110,6 +111,7 @@ func newSuite(t *testing.T, runtime string) *suite {
 	require.NoError(t, err)
 	require.NoError(t, s.exec.Check(t.Context()))
 	s.outside = newOutside(t, s.dir)
+	t.Cleanup(func() { s.outside.removeImage(t, imageID) })
 	s.facts = map[string]any{
 		"pid": s.canary.process.Process.Pid, "file": s.canary.file, "addresses": addresses(t),
 		"tcp": port(s.canary.ears[0].Addr()), "udp": port(s.canary.udp.LocalAddr()), "abstract": "souk-hostile-" + s.canary.secret,

@@ -33,24 +33,26 @@ func buildGuest(t *testing.T) []byte {
 }
 
 // archive is an image as "docker save" writes it, of a client who means harm:
-// its configuration asks for whatever an image can ask for.
-func archive(t *testing.T, program []byte, workdir string) []byte {
+// its configuration asks for whatever an image can ask for. The ID is Docker's name for it.
+func archive(t *testing.T, program []byte) (raw []byte, id string) {
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(layerOf(program))), nil
 	})
 	require.NoError(t, err)
 	img, err := mutate.AppendLayers(empty.Image, layer)
 	require.NoError(t, err)
-	img, err = mutate.ConfigFile(img, config(t, img, workdir))
+	img, err = mutate.ConfigFile(img, config(t, img))
+	require.NoError(t, err)
+	digest, err := img.ConfigName()
 	require.NoError(t, err)
 	var buf bytes.Buffer
 	tag, err := name.NewTag("hostile.invalid/suite:1")
 	require.NoError(t, err)
 	require.NoError(t, tarball.Write(tag, img, &buf))
-	return buf.Bytes()
+	return buf.Bytes(), digest.String()
 }
 
-func config(t *testing.T, img v1.Image, workdir string) *v1.ConfigFile {
+func config(t *testing.T, img v1.Image) *v1.ConfigFile {
 	cfg, err := img.ConfigFile()
 	require.NoError(t, err)
 	cfg = cfg.DeepCopy()
@@ -58,7 +60,6 @@ func config(t *testing.T, img v1.Image, workdir string) *v1.ConfigFile {
 	cfg.Config = v1.Config{
 		Entrypoint:   []string{"/hostile"},
 		User:         "0:0",
-		WorkingDir:   workdir,
 		StopSignal:   "SIGCONT", // which ends nothing
 		Volumes:      map[string]struct{}{"/volume": {}},
 		ExposedPorts: map[string]struct{}{"1/tcp": {}},

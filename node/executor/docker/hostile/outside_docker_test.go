@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
@@ -213,4 +214,12 @@ func (s *suite) harvest(ctx context.Context, b behaviour, x executor.Execution) 
 func (o *outside) list(ctx context.Context, labels ...string) ([]container.Summary, error) {
 	found, err := o.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", labels...)})
 	return found.Items, err
+}
+
+// removeImage takes away what executors may keep for the next job.
+func (o *outside) removeImage(t *testing.T, id string) {
+	_, err := o.api.ImageRemove(context.Background(), id, client.ImageRemoveOptions{Force: true})
+	if err != nil && !errdefs.IsNotFound(err) {
+		t.Errorf("the image is left: %v", err)
+	}
 }

@@ -236,7 +236,8 @@ func exoticSockets(facts) outcome {
 	)
 }
 
-// newCapabilities runs the setuid copy of itself that the image holds.
+// newCapabilities looks for a way to some, as by the setuid copy of itself that
+// the image holds.
 func newCapabilities(facts) outcome {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -250,6 +251,15 @@ func newCapabilities(facts) outcome {
 		attempt{"a program with the setuid bit", becomeRoot},
 		attempt{"setuid(0)", func() error { return unix.Setresuid(0, 0, 0) }},
 		attempt{"other groups", func() error { return unix.Setgroups([]int{0, 6, 999}) }},
+		attempt{"a capability that a program could be given", func() error {
+			for c := range uintptr(unix.CAP_LAST_CAP + 1) {
+				if set, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0); err == nil && set == 1 {
+					say("capability %d is in the bounding set", c)
+					return nil
+				}
+			}
+			return unix.EPERM
+		}},
 		attempt{"ambient capabilities", func() error {
 			return unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_SYS_ADMIN, 0, 0)
 		}},

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,15 +50,30 @@ func folderWith(t *testing.T, text string) string {
 	return dir
 }
 
-// found is a Finder that knows everybody.
+// found is a Finder that knows everybody, or who stands where.
 type found struct {
 	host  host.Host
 	peers []peer.AddrInfo
+	cells map[string][]peer.AddrInfo // by key; nil: peers, under any
+
+	mu    sync.Mutex
+	asked [][]string // keys, search by search
 }
 
-func (f *found) Find(ctx context.Context, _ []p2p.Key, _ int) <-chan peer.AddrInfo {
-	out := make(chan peer.AddrInfo, len(f.peers))
-	for _, p := range f.peers {
+func (f *found) Find(_ context.Context, keys []p2p.Key, _ int) <-chan peer.AddrInfo {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	peers, texts := f.peers, make([]string, 0, len(keys))
+	if f.cells != nil {
+		peers = nil
+	}
+	for _, k := range keys {
+		texts = append(texts, k.String())
+		peers = append(peers, f.cells[k.String()]...)
+	}
+	f.asked = append(f.asked, texts)
+	out := make(chan peer.AddrInfo, len(peers))
+	for _, p := range peers {
 		out <- p
 	}
 	close(out)

@@ -1,0 +1,80 @@
+package client_test
+
+import (
+	"testing"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+
+	"souk/node/jobfile"
+	"souk/protocol/market"
+	"souk/protocol/offer"
+)
+
+// withVRAM is a free device of so many GiB.
+func withVRAM(gib int64) *offer.Device {
+	d := gpu(2, "claimed")
+	d.VRAM = gib << 30
+	return d
+}
+
+func needs24(s *jobfile.Spec) {
+	asImage(s)
+	s.GPU, s.Region = &market.GPUNeed{Name: "any", Count: 1, VRAM: 24 << 30}, "eu"
+}
+
+const (
+	everybody = "/souk/1/test/all/0/0"
+	exact     = "/souk/1/test/cell/eu/24/0/0"
+)
+
+func TestFewResultsWidenTheSearchToTheNextTiers(t *testing.T) {
+	small, fits, larger := newFake(t, script{price: 300_000, device: withVRAM(16)}), newFake(t, script{price: 360_000, device: withVRAM(24)}), newFake(t, script{price: 420_000, device: withVRAM(48)})
+	below := newFake(t, script{price: 360_000, device: withVRAM(24)})
+	a := newActor(t)
+	a.finder.cells = map[string][]peer.AddrInfo{
+		everybody: {small.info()}, exact: {fits.info()}, "/souk/1/test/cell/eu/48/0/0": {larger.info()},
+		"/souk/1/test/cell/eu/16/0/0": {below.info()}, "/souk/1/test/cell/na/24/0/0": {below.info()},
+	}
+	plan, err := a.start(nil).Plan(t.Context(), spec(t, needs24))
+	require.NoError(t, err)
+	require.Equal(t, [][]string{
+		{everybody, exact},
+		{"/souk/1/test/cell/eu/32/0/0", "/souk/1/test/cell/eu/48/0/0", "/souk/1/test/cell/eu/80/0/0", "/souk/1/test/cell/eu/141/0/0"},
+	}, a.finder.asked)
+	require.Len(t, plan.Candidates, 3, "no tier below is asked, and no other region")
+	require.Equal(t, fits.host.ID().String(), plan.Candidates[0].Peer)
+	require.Equal(t, larger.host.ID().String(), plan.Candidates[1].Peer, "found in the next tiers")
+	require.Empty(t, plan.Candidates[1].WhyNot)
+	require.NotEmpty(t, plan.Candidates[2].WhyNot, "too small a device fits nowhere")
+}
+
+func TestEnoughResultsDontWidenTheSearch(t *testing.T) {
+	a := newActor(t)
+	a.finder.cells = map[string][]peer.AddrInfo{}
+	for i := range 3 {
+		a.finder.cells[exact] = append(a.finder.cells[exact], newFake(t, script{price: 360_000 + uint64(i), device: withVRAM(24)}).info())
+	}
+	larger := newFake(t, script{price: 1, device: withVRAM(48)})
+	a.finder.cells["/souk/1/test/cell/eu/48/0/0"] = []peer.AddrInfo{larger.info()}
+	plan, err := a.start(nil).Plan(t.Context(), spec(t, needs24))
+	require.NoError(t, err)
+	require.Equal(t, [][]string{{everybody, exact}}, a.finder.asked)
+	require.Len(t, plan.Candidates, 3)
+}
+
+// Those that answer and don't fit are no results.
+func TestOffersThatDontFitAreNotEnough(t *testing.T) {
+	a := newActor(t)
+	a.finder.cells = map[string][]peer.AddrInfo{}
+	for range 3 {
+		a.finder.cells[exact] = append(a.finder.cells[exact], newFake(t, script{price: 1, device: gpu(0, "claimed")}).info())
+	}
+	larger := newFake(t, script{price: 1, device: withVRAM(80)})
+	a.finder.cells["/souk/1/test/cell/eu/80/0/0"] = []peer.AddrInfo{larger.info()}
+	plan, err := a.start(nil).Plan(t.Context(), spec(t, needs24))
+	require.NoError(t, err)
+	require.Len(t, a.finder.asked, 2)
+	require.Equal(t, larger.host.ID().String(), plan.Candidates[0].Peer)
+	require.Contains(t, plan.Summary, "1 provider of 4 can be leased")
+}

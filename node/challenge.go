@@ -8,6 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"souk/node/capacity"
+	"souk/node/control"
 	"souk/node/device"
 	"souk/node/device/cuda"
 	"souk/node/device/kernel"
@@ -15,6 +16,7 @@ import (
 	"souk/node/prover"
 	"souk/protocol/challenge"
 	"souk/protocol/market"
+	"souk/protocol/wire"
 )
 
 // publicNetwork is the one on which a simulated device answers nothing.
@@ -55,4 +57,13 @@ func (s *supply) answerChallenges(n *Node) {
 		wg.Wait()
 		return nil
 	})
+}
+
+// Challenge implements control.Backend.
+func (b *backend) Challenge(ctx context.Context, of control.ChallengeOf) (challenge.Verdict, error) {
+	id, err := peer.Decode(of.Peer)
+	if err != nil {
+		return challenge.Verdict{}, wire.Refuse(wire.BadRequest, "%.80q is no peer ID", of.Peer).Near("the ID that `souk offers --json` shows")
+	}
+	return b.n.client.Challenge(ctx, id, of.Slug, of.Count)
 }

@@ -27,7 +27,7 @@ func (a *app) benchCommand() *cobra.Command {
 		Args:  usageArgs(cobra.ArbitraryArgs),
 		RunE:  group,
 	}
-	cmd.AddCommand(a.benchDeviceCommand())
+	cmd.AddCommand(a.benchDeviceCommand(), a.benchChallengeCommand())
 	return cmd
 }
 

@@ -17,6 +17,7 @@ import (
 	"souk/node/client"
 	"souk/node/control"
 	"souk/node/jobfile"
+	"souk/protocol/challenge"
 	"souk/protocol/market"
 	"souk/protocol/wire"
 )
@@ -58,6 +59,10 @@ func TestEveryQuestionArrivesAndIsAnswered(t *testing.T) {
 	require.Equal(t, "job-1", id)
 	require.Equal(t, []jobfile.Spec{spec}, node.submitted)
 	require.Equal(t, []string{plan.ID}, node.plans)
+
+	verdict, err := c.Challenge(ctx, control.ChallengeOf{Peer: "a", Slug: "rtx-4090", Count: 2})
+	require.NoError(t, err)
+	require.Equal(t, challenge.Verdict{Slug: "rtx-4090", Count: 2}, verdict)
 
 	jobs, err := c.Jobs(ctx)
 	require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 
 	"souk/node/client"
 	"souk/node/jobfile"
+	"souk/protocol/challenge"
 	"souk/protocol/market"
 )
 
@@ -29,6 +30,8 @@ type Backend interface {
 	Shutdown(ctx context.Context) error
 
 	Offers(ctx context.Context, need Need) ([]client.Candidate, error)
+	// Challenge has a provider's free devices prove what they can do.
+	Challenge(ctx context.Context, of ChallengeOf) (challenge.Verdict, error)
 	Plan(ctx context.Context, spec jobfile.Spec) (client.Plan, error)
 	// Submit is durable before it returns.
 	Submit(ctx context.Context, spec jobfile.Spec, planID string) (jobID string, err error)

@@ -76,6 +76,7 @@ func (s *Server) routes() http.Handler {
 	answer(mux, pathDoctor, func(ctx context.Context, _ nothing) ([]Check, error) { return b.Doctor(ctx) })
 	answer(mux, pathShutdown, func(ctx context.Context, _ nothing) (nothing, error) { return nothing{}, b.Shutdown(ctx) })
 	answer(mux, pathOffers, b.Offers)
+	long(mux, pathChallenge, b.Challenge)
 	answer(mux, pathPlan, func(ctx context.Context, spec jobfile.Spec) (client.Plan, error) { return b.Plan(ctx, spec) })
 	long(mux, pathSubmit, func(ctx context.Context, in submission) (string, error) { return b.Submit(ctx, in.Spec, in.Plan) })
 	answer(mux, pathJobs, func(ctx context.Context, _ nothing) ([]JobInfo, error) { return b.Jobs(ctx) })

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"souk/internal/quantity"
+	"souk/node/client"
+	"souk/node/control"
+	"souk/protocol/wire"
+)
+
+// caughtCode is the code of a challenge that accuses.
+const caughtCode wire.Code = "caught"
+
+// onlyMeasured leaves out offers whose devices nobody measured.
+func onlyMeasured(offers []client.Candidate) []client.Candidate {
+	return slices.DeleteFunc(offers, func(c client.Candidate) bool { return len(c.Measured) == 0 })
+}
+
+func measuredHead() []string {
+	return []string{"PROVIDER", "PRICE", "DEVICES", "MULTIPLY", "READ", "TOUCHED", "WHEN", "BY"}
+}
+
+// measuredRows has a row for each measurement.
+func measuredRows(offers []client.Candidate, now time.Time) [][]string {
+	var rows [][]string
+	for _, c := range offers {
+		for _, m := range c.Measured {
+			by := short(m.By)
+			if m.Own {
+				by = "itself"
+			}
+			rows = append(rows, []string{
+				short(c.Peer), perHour(c.PricePerHour), m.Devices, fmt.Sprintf("%.1f G/s", float64(m.Mops)/1e3), fmt.Sprintf("%.1f GB/s", float64(m.MBps)/1e3),
+				quantity.Human(int64(m.Touched)), now.Sub(m.At).Round(time.Minute).String() + " ago", by, //nolint:gosec // capped when it was read
+			})
+		}
+	}
+	return rows
+}
+
+func (a *app) showMeasured(offers []client.Candidate) error {
+	offers = onlyMeasured(offers)
+	return list(a, offers, func() {
+		writeTable(a.out, measuredHead(), measuredRows(offers, time.Now()))
+		if len(offers) == 0 {
+			fmt.Fprintln(a.err, "nobody's devices are measured; `souk bench challenge PEER` measures those of a provider")
+		}
+	})
+}
+
+func (a *app) benchChallengeCommand() *cobra.Command {
+	var of control.ChallengeOf
+	cmd := &cobra.Command{
+		Use:   "challenge PEER",
+		Short: "Challenge a provider's free GPUs: all at once, under a deadline",
+		Long: "Has the provider multiply matrices, fill its memory and read it, and checks what it answers. What was measured is signed by\n" +
+			"this node and goes back to the provider, for its offer. Takes up to three minutes of its time; it may refuse.",
+		Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, args []string) error {
+			of.Peer = strings.TrimSpace(args[0])
+			n, err := a.node(ctx, cmd)
+			if err != nil {
+				return err
+			}
+			v, err := n.Challenge(ctx, of)
+			if err != nil {
+				return err
+			}
+			if v.Caught != "" {
+				return wire.Refuse(caughtCode, "caught (%s): %s", v.Caught, v.Sentence)
+			}
+			if a.json {
+				return a.line(v)
+			}
+			fmt.Fprintln(a.out, v.Sentence)
+			return nil
+		}),
+	}
+	nodeFlags(cmd)
+	cmd.Flags().StringVar(&of.Slug, "model", "", "the model as offers name it, such as rtx-4090; left out, the first that is offered")
+	cmd.Flags().IntVar(&of.Count, "count", 0, "how many at once; 0 is all of that model")
+	return cmd
+}

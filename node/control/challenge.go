@@ -1,0 +1,22 @@
+package control
+
+import (
+	"context"
+
+	"souk/protocol/challenge"
+)
+
+const pathChallenge = "/v1/challenge"
+
+// ChallengeOf says whose devices are to be challenged. Without a slug they are
+// those of the first kind that the peer offers; without a count, all of that kind.
+type ChallengeOf struct {
+	Peer  string `json:"peer"`
+	Slug  string `json:"slug,omitempty"`
+	Count int    `json:"count,omitempty"`
+}
+
+// Challenge challenges a provider's free devices, which takes up to three minutes.
+func (c *Client) Challenge(ctx context.Context, of ChallengeOf) (challenge.Verdict, error) {
+	return ask[challenge.Verdict](ctx, c, pathChallenge, of)
+}

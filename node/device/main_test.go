@@ -22,10 +22,10 @@ func TestMain(m *testing.M) {
 // holdUntilTold takes a device's lock, says so, and waits for a line.
 func holdUntilTold(id string) int {
 	if _, err := lockDevice(id); err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
-	fmt.Println("held")
+	fmt.Fprintln(os.Stdout, "held")
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 	return 0
 }

@@ -197,6 +197,9 @@ func (s *suite) judge(ctx context.Context, b behaviour, x executor.Execution, v 
 	if len(text) > logMax+4096 {
 		wrong = append(wrong, fmt.Sprintf("its log has %d bytes, %d were leased", len(text), logMax))
 	}
+	if used := x.Usage().Memory; used > memory+slack {
+		wrong = append(wrong, fmt.Sprintf("it held %d bytes of memory, %d were leased", used, memory))
+	}
 	ends := b.ends
 	if len(ends) == 0 {
 		ends = []end{contained}

@@ -129,9 +129,13 @@ func (f *fake) library() *library {
 	}
 }
 
+// gostring reads up to the zero byte, and no further.
 func gostring(s *byte) string {
-	text := unsafe.String(s, 1<<20)
-	return text[:strings.IndexByte(text, 0)]
+	length := 0
+	for *(*byte)(unsafe.Add(unsafe.Pointer(s), length)) != 0 {
+		length++
+	}
+	return unsafe.String(s, length)
 }
 
 // load compiles the module and writes what is wrong to the caller's log.

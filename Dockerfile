@@ -26,7 +26,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /image/usr/local/bin/ ./cmd/souk ./cmd/souk-sandbox \
+RUN CGO_ENABLED=0 go build -tags nodrivers -trimpath -ldflags='-s -w' -o /image/usr/local/bin/ ./cmd/souk ./cmd/souk-sandbox \
 	&& mkdir -p /image/etc/ssl/certs && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
 	&& mkdir -p -m 0700 /image/var/lib/souk && chown 65532:65532 /image/var/lib/souk
 

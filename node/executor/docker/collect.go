@@ -13,11 +13,12 @@ import (
 )
 
 const (
-	maxFrame    = 1 << 20  // bytes of a message of the daemon's log
-	pieceBytes  = 16 << 10 // the daemon breaks a longer line into pieces of this size
-	batchBytes  = 64 << 10
-	drainWithin = 500 * time.Millisecond // for the end of the stream after the container's
-	smallLog    = 8 << 20                // bytes that are quickly read again
+	maxFrame     = 1 << 20  // bytes of a message of the daemon's log
+	pieceBytes   = 16 << 10 // the daemon breaks a longer line into pieces of this size
+	batchBytes   = 64 << 10
+	drainWithin  = 500 * time.Millisecond // for the end of the stream after the container's
+	hurriedDrain = 100 * time.Millisecond // the same, where the container was killed
+	smallLog     = 8 << 20                // bytes that are quickly read again
 )
 
 // collect copies the daemon's log into the journal until the container ended
@@ -35,8 +36,14 @@ func (x *execution) collect(ctx context.Context) {
 // drain waits for the end of the log. The daemon may end a stream before all was
 // in it, so what there is is read once more.
 func (x *execution) drain(cancel context.CancelFunc, collected <-chan struct{}) {
+	x.mu.Lock()
+	within, timeout, enough := drainWithin, callTimeout, int64(smallLog)
+	if x.cause != "" { // whoever asked for the end waits
+		within, timeout, enough = hurriedDrain, drainWithin, 0
+	}
+	x.mu.Unlock()
 	clean := false
-	t := time.NewTimer(drainWithin)
+	t := time.NewTimer(within)
 	defer t.Stop()
 	select {
 	case <-collected:
@@ -45,10 +52,10 @@ func (x *execution) drain(cancel context.CancelFunc, collected <-chan struct{}) 
 		cancel()
 		<-collected
 	}
-	if x.log.size() > x.log.limit || clean && x.log.size() > smallLog {
+	if size := x.log.size(); size > x.log.limit || clean && size >= enough {
 		return
 	}
-	ctx, end := context.WithTimeout(context.Background(), callTimeout)
+	ctx, end := context.WithTimeout(context.Background(), timeout)
 	defer end()
 	if _, err := x.copyLog(ctx, false); err != nil {
 		x.exec.cfg.Log.Warn("the end of a log could not be read", "execution", x.rec.ID, "error", err)

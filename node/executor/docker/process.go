@@ -1,9 +1,11 @@
 package docker
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,9 +34,22 @@ func holdProcess(pid int, container string) *process {
 }
 
 // kill ends the process and with it all others of its container, and says
-// whether it could.
-func (p *process) kill() bool {
-	return p != nil && unix.PidfdSendSignal(p.fd, unix.SIGKILL, nil, 0) == nil
+// whether it was that which ended it.
+func (p *process) kill(within time.Duration) bool {
+	return p != nil && !p.dead(0) && unix.PidfdSendSignal(p.fd, unix.SIGKILL, nil, 0) == nil && p.dead(within)
+}
+
+// dead says whether the process ends in a while; all others of its container
+// have then ended before it.
+func (p *process) dead(within time.Duration) bool {
+	until := time.Now().Add(within)
+	for {
+		left := max(time.Until(until), 0)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}, int(left.Milliseconds())) //nolint:gosec // a descriptor is small
+		if !errors.Is(err, unix.EINTR) {
+			return n > 0
+		}
+	}
 }
 
 func (p *process) release() {

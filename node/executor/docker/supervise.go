@@ -19,7 +19,10 @@ import (
 const (
 	lookEvery = 250 * time.Millisecond // at disk and use
 	killRetry = time.Second
-	askAgain  = 200 * time.Millisecond
+	// lateBy is how much later than this process a busy daemon may know that a
+	// container was killed; then its end is concluded without its word.
+	lateBy   = 250 * time.Millisecond
+	askAgain = 200 * time.Millisecond
 
 	notFound      = 127 // exit codes of a program that can't be found or run
 	notExecutable = 126
@@ -87,10 +90,15 @@ func (x *execution) supervise() {
 		x.collect(ctx)
 	}()
 	exited := make(chan exit, 1)
-	go func() { exited <- x.await(ctx) }()
+	go func() {
+		defer close(exited)
+		exited <- x.await(ctx)
+	}()
 	defer func() { // neither outlives supervise
 		cancel()
 		<-collected
+		for range exited { //nolint:revive // it is closed at once
+		}
 	}()
 	held := x.hold(ctx)
 	defer held.release()
@@ -98,7 +106,8 @@ func (x *execution) supervise() {
 	defer limit.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	killed, retry := x.killed, (<-chan time.Time)(nil)
+	killed, retry, hurry := x.killed, (<-chan time.Time)(nil), (<-chan time.Time)(nil)
+	var dead exit
 	for {
 		select {
 		case e := <-exited:
@@ -112,11 +121,15 @@ func (x *execution) supervise() {
 		case <-look.C:
 			x.look()
 		case <-killed:
-			killed = nil
-			if !held.kill() {
+			killed, retry = nil, time.Tick(killRetry)
+			if held.kill(killRetry) {
+				dead, hurry = exit{known: true, code: killedCode, ran: x.ran()}, time.After(lateBy)
+			} else {
 				x.strike()
 			}
-			retry = time.Tick(killRetry)
+		case <-hurry:
+			x.finish(dead, cancel, collected)
+			return
 		case <-retry:
 			x.strike()
 		}

@@ -97,7 +97,7 @@ func (x *execution) supervise() {
 	defer func() { // neither outlives supervise
 		cancel()
 		<-collected
-		for range exited { //nolint:revive // it is closed at once
+		for range exited {
 		}
 	}()
 	held := x.hold(ctx)

@@ -104,9 +104,9 @@ func TestForwardPassesBothWaysToTheEnd(t *testing.T) {
 	f, address, told := forwarded(t, 0)
 	node(t, f, func(c *net.UnixConn) {
 		connected(c)
-		io.Copy(c, c)  //nolint:errcheck // the job reads it
-		c.CloseWrite() //nolint:errcheck // as above
-		c.Read([]byte{0})
+		io.Copy(c, c)     //nolint:errcheck // the job reads it
+		c.CloseWrite()    //nolint:errcheck // as above
+		c.Read([]byte{0}) //nolint:errcheck // until the job has closed it
 	})
 	for range 6 { // more than there are slots, one after the other
 		c := dial(t, address)
@@ -141,7 +141,7 @@ func TestForwardWaitsForANodeThatRestarts(t *testing.T) {
 		connected(c)
 		io.WriteString(c, "back") //nolint:errcheck // the job reads it
 		c.CloseWrite()            //nolint:errcheck // as above
-		c.Read([]byte{0})
+		c.Read([]byte{0})         //nolint:errcheck // until the job has closed it
 	})
 	got := make([]byte, 4)
 	_, err := io.ReadFull(c, got)

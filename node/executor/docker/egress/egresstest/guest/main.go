@@ -28,7 +28,7 @@ func main() {
 		if err != nil {
 			said = "error: " + err.Error()
 		}
-		fmt.Println(said)
+		fmt.Fprintln(os.Stdout, said)
 	}
 }
 
@@ -58,7 +58,7 @@ func do(name, arg string) (string, error) {
 	case "term": // wait for SIGTERM
 		c := make(chan os.Signal, 1)
 		signal.Notify(c, syscall.SIGTERM)
-		fmt.Println("waiting")
+		fmt.Fprintln(os.Stdout, "waiting")
 		<-c
 		return "terminated", nil
 	case "exit":

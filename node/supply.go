@@ -52,6 +52,9 @@ func (n *Node) sell(ctx context.Context) (err error) {
 	if s.machine, err = device.ReadMachine(n.cfg.Dir); err != nil {
 		return fmt.Errorf("read what this machine has: %w", err)
 	}
+	if _, err = device.ParseSimulated(c.SimulateGPU...); err != nil { // before anything is started
+		return err
+	}
 	if err := s.equip(ctx, n, c); err != nil {
 		return err
 	}

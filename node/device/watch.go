@@ -158,7 +158,7 @@ func (s standing) without(failed error) (what What, why string, absent int) {
 // failureOf finds the error of one source.
 func failureOf(err error, source string) error {
 	var failed *SourceError
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // errors.Join makes it, unwrapped
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range joined.Unwrap() {
 			if errors.As(one, &failed) && failed.Source == source {
 				return failed.Err

@@ -50,7 +50,7 @@ func slice(d *server.Device) []nvml.Device {
 	var out []nvml.Device
 	for _, gi := range instances {
 		profile := d.Config.MIGProfiles.GpuInstanceProfiles[int(gi.Info.ProfileId)]
-		size := uint64(profile.MemorySizeMB) << 20
+		size := profile.MemorySizeMB << 20
 		out = append(out, &mock.Device{
 			GetUUIDFunc: func() (string, nvml.Return) {
 				return fmt.Sprintf("MIG-%s-%d", d.UUID[4:], gi.Info.Id), nvml.SUCCESS
@@ -115,7 +115,8 @@ func TestPartitioningAnewIsSeen(t *testing.T) {
 	r.partition(t, 0, nvml.GPU_INSTANCE_PROFILE_2_SLICE, nvml.GPU_INSTANCE_PROFILE_2_SLICE)
 	require.Equal(t, []string{"MIG2g.10gb back", "MIG2g.10gb back", "MIG4g.20gb out"}, check())
 	require.Equal(t, []string{"MIG4g.20gb gone"}, check())
-	r.device(0).SetMigMode(nvml.DEVICE_MIG_DISABLE)
+	_, ret := r.device(0).SetMigMode(nvml.DEVICE_MIG_DISABLE)
+	require.Equal(t, nvml.SUCCESS, ret)
 	require.ElementsMatch(t, []string{"GPU back", "MIG2g.10gb out", "MIG2g.10gb out"}, check())
 }
 

@@ -173,5 +173,5 @@ func failure(what string, ret nvml.Return) error {
 	if ret == nvml.ERROR_LIB_RM_VERSION_MISMATCH {
 		return fmt.Errorf("%s: %w; start the machine anew", what, device.ErrDriverChanged)
 	}
-	return fmt.Errorf("%s: NVIDIA's library says %d (%s)", what, ret, ret.Error())
+	return fmt.Errorf("%s: NVIDIA's library says %d (%w)", what, int(ret), ret)
 }

@@ -55,6 +55,10 @@ func (n *Node) sell(ctx context.Context) (err error) {
 	if _, err = device.ParseSimulated(c.SimulateGPU...); err != nil { // before anything is started
 		return err
 	}
+	total, err := s.total(c)
+	if err != nil {
+		return err
+	}
 	if err := s.equip(ctx, n, c); err != nil {
 		return err
 	}
@@ -63,11 +67,7 @@ func (n *Node) sell(ctx context.Context) (err error) {
 		return err
 	}
 	n.onClose(s.stock.inventory.Close)
-	s.devices = s.stock.leased
-	total, err := s.total(c)
-	if err != nil {
-		return err
-	}
+	s.devices, total.Devices = s.stock.leased, s.stock.leased
 	free, err := capacity.New(total, time.Now)
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (n *Node) sell(ctx context.Context) (err error) {
 }
 
 func (s *supply) total(c Provide) (capacity.Total, error) {
-	t := capacity.Total{Devices: s.devices, CPU: c.CPU, Memory: c.Memory, Disk: c.Disk, Slots: c.Slots, Shares: c.Devices.Shared}
+	t := capacity.Total{CPU: c.CPU, Memory: c.Memory, Disk: c.Disk, Slots: c.Slots, Shares: c.Devices.Shared}
 	if t.CPU == 0 {
 		t.CPU = s.machine.CPUs
 	}

@@ -27,6 +27,7 @@ type machine struct {
 	fills   time.Duration // to fill a block
 	reads   time.Duration // to read a block
 	holds   float64       // part of the blocks that is kept
+	pretend bool          // says that it is simulated
 	refuses uint64        // blocks over which it can't fill after all; 0: none
 
 	lazy   bool                    // throttles one device that is asked alone
@@ -70,7 +71,9 @@ type session struct {
 	blocks [][]modmath.Block
 }
 
-func (s *session) Ready() challenge.Ready { return challenge.Ready{Blocks: s.claimed} }
+func (s *session) Ready() challenge.Ready {
+	return challenge.Ready{Blocks: s.claimed, Simulated: s.pretend}
+}
 
 func (s *session) Multiply(ctx context.Context, jobs []challenge.ProductJob) ([][]uint32, error) {
 	out := make([][]uint32, len(jobs))

@@ -86,7 +86,7 @@ func (r *run) sweep(ctx context.Context, jobs []modmath.Memory, passes int, fill
 		bytes := float64(passes) * float64(r.ready.Blocks) * BlockBytes
 		want = r.longest(time.Duration(bytes / float64(r.claim.MBps) * 1e3))
 	}
-	if limit := want + r.o.Slack + r.rtt; took > limit {
+	if limit := want + r.o.Slack + r.rtt; r.late(took, limit) {
 		return 0, catch(SlowMemory, "reading %d MiB of each of %d devices %d times took %s; at most %s was allowed",
 			r.ready.Blocks*BlockBytes>>20, len(jobs), passes, took.Round(time.Millisecond), limit.Round(time.Millisecond))
 	}
@@ -110,7 +110,7 @@ func (r *run) chase(ctx context.Context, jobs []modmath.Memory) error {
 	if err != nil {
 		return err
 	}
-	if limit := time.Duration(r.o.Steps)*r.o.StepLimit + r.o.Slack + r.rtt; took > limit {
+	if limit := time.Duration(r.o.Steps)*r.o.StepLimit + r.o.Slack + r.rtt; r.late(took, limit) {
 		return catch(SlowMemory, "%d reads one after the other took %s, at most %s was allowed: not all of its memory is there",
 			r.o.Steps, took.Round(time.Millisecond), limit.Round(time.Millisecond))
 	}

@@ -89,6 +89,25 @@ func TestHonestProvidersAreNotAccused(t *testing.T) {
 	require.LessOrEqual(t, accused, 5*trials/100)
 }
 
+// One CPU answers for all the devices of a testnet's provider, so no time is
+// held against it; nor is anything of it measured.
+func TestASimulationIsNotJudgedByItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := honest(rand.New(rand.NewPCG(1, 2)), 1)
+		m.pretend, m.holds = true, 0.5
+		c := claim(2, 1e6)
+		v, err := converse(t.Context(), 1, m.serve, c, options(rand.NewChaCha8([32]byte{1})))
+		require.NoError(t, err)
+		require.Empty(t, v.Caught, v.Sentence)
+		require.True(t, v.Simulated)
+		require.Zero(t, v.Measurement("provider", time.Now()).Mops)
+		m.answer = func(p []uint32) []uint32 { p[0] ^= 1; return p }
+		v, err = converse(t.Context(), 2, m.serve, c, options(rand.NewChaCha8([32]byte{2})))
+		require.NoError(t, err)
+		require.Equal(t, challenge.WrongProduct, v.Caught, "wrong is wrong")
+	})
+}
+
 // liars are providers that claim more than they have, and what they are to be
 // caught at.
 func liars() map[string]struct {

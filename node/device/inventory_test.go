@@ -204,7 +204,8 @@ func TestWatchTellsWhatChangedUntilItsContextEnds(t *testing.T) {
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		go v.Watch(ctx, WatchEvery)
-		time.Sleep(3 * WatchEvery) // nothing changes, nothing is told
+		time.Sleep(3*WatchEvery + time.Second) // nothing changes, nothing is told
+		synctest.Wait()
 		d.devices = nil
 		start := time.Now()
 		require.Equal(t, Out, (<-told)[0].What)

@@ -115,13 +115,3 @@ func TestABrokenTextGivesTheCompilersWords(t *testing.T) {
 	require.Contains(t, failed.Log, "nonsense")
 	require.LessOrEqual(t, len(failed.Log), maxLog+10)
 }
-
-func TestSpeedIsPrinted(t *testing.T) {
-	k := device0(t)
-	for _, n := range []int{512, 1024} {
-		job := modmath.Product{N: n, Rounds: 1}
-		got, err := k.Multiply(t.Context(), job)
-		require.NoError(t, err)
-		t.Logf("n=%d: %v, %.3g multiplications a second", n, got.Took, float64(job.Operations())/got.Took.Seconds())
-	}
-}

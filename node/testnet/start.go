@@ -15,6 +15,7 @@ import (
 	"souk/node/config"
 	"souk/node/control"
 	"souk/node/identity"
+	"souk/protocol/market"
 )
 
 // good is what a provider of a testnet has; no gpu is one without any.
@@ -123,7 +124,12 @@ func (o *Options) configure(s *State, n *Node, bootstrap string) error {
 		c["bootstrap"] = []string{bootstrap}
 	}
 	if n.Role == Provider {
-		c["provider"] = provides(good{gpu: n.GPU, price: n.Price}, o.Tick)
+		p := provides(good{gpu: n.GPU, price: n.Price}, o.Tick)
+		c["provider"] = p
+		if p["executors"] = []string{market.KindWASM}; o.Docker {
+			p["executors"] = []string{market.KindWASM, market.KindDocker}
+			c["docker"] = map[string]any{"allow_runc": true}
+		}
 	}
 	b, err := yaml.Marshal(c)
 	if err != nil {

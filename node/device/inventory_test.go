@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,12 +20,19 @@ type driver struct {
 	use     map[string]Use
 	err     error
 	closed  bool
+	gone    *atomic.Bool // tells a watch in a goroutine of its own; nil: not gone
 }
 
-func (d *driver) Name() string                              { return d.name }
-func (d *driver) Devices(context.Context) ([]Device, error) { return d.devices, d.err }
-func (d *driver) Explain() []string                         { return []string{"looked for " + d.name} }
-func (d *driver) Close() error                              { d.closed = true; return nil }
+func (d *driver) Devices(context.Context) ([]Device, error) {
+	if d.gone != nil && d.gone.Load() {
+		return nil, nil
+	}
+	return d.devices, d.err
+}
+
+func (d *driver) Name() string      { return d.name }
+func (d *driver) Explain() []string { return []string{"looked for " + d.name} }
+func (d *driver) Close() error      { d.closed = true; return nil }
 
 func (d *driver) Use(_ context.Context, dev Device) (Use, error) {
 	use, ok := d.use[dev.ID]
@@ -197,7 +205,8 @@ func TestWatchTellsWhatChangedUntilItsContextEnds(t *testing.T) {
 		require.NoError(t, err)
 		devices, err := source.Devices(t.Context())
 		require.NoError(t, err)
-		d := &driver{name: "test", devices: devices}
+		var gone atomic.Bool
+		d := &driver{name: "test", gone: &gone, devices: devices}
 		told := make(chan []Change)
 		v := NewInventory(Options{Tell: func(c []Change, _ error) { told <- c }}, d)
 		_, err = v.Look(t.Context())
@@ -205,8 +214,7 @@ func TestWatchTellsWhatChangedUntilItsContextEnds(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go v.Watch(ctx, WatchEvery)
 		time.Sleep(3*WatchEvery + time.Second) // nothing changes, nothing is told
-		synctest.Wait()
-		d.devices = nil
+		gone.Store(true)
 		start := time.Now()
 		require.Equal(t, Out, (<-told)[0].What)
 		require.Equal(t, Gone, (<-told)[0].What)

@@ -3,7 +3,6 @@
 package prover_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 
 	"souk/node/capacity"
 	"souk/node/device"
-	"souk/node/device/kernel"
 	"souk/node/device/opencl"
 	"souk/node/prover"
 	"souk/protocol/challenge"
@@ -28,7 +26,7 @@ func TestAnOpenCLDeviceStandsARealChallenge(t *testing.T) {
 	require.NoError(t, err)
 	w := newWorld(t, func(c *prover.Config) {
 		c.Capacity = own
-		c.Open = func(ctx context.Context, d device.Device) (kernel.Kernel, error) { return source.Open(ctx, d) }
+		c.Open = source.Open
 	})
 	c := challenge.Claim{Slug: found[0].Slug, Count: 1, Blocks: 16 << 20 / challenge.BlockBytes}
 	v, err := challenge.Ask(t.Context(), w.client(t), "test", w.id, c, challenge.Options{Work: time.Second, Share: 0.05, Slack: 20 * time.Second})

@@ -62,7 +62,7 @@ func (m *machine) Keep(context.Context, peer.ID, *pb.Measurement) error {
 
 // works takes the time d, and more where something else runs too.
 func (m *machine) works(d time.Duration) {
-	time.Sleep(time.Duration(float64(d) * (1 + m.dice.Float64()*(m.load-1))))
+	<-time.After(time.Duration(float64(d) * (1 + m.dice.Float64()*(m.load-1))))
 }
 
 type session struct {
@@ -163,7 +163,7 @@ type far struct {
 	dice *rand.Rand
 }
 
-func (f far) wait() { time.Sleep(time.Duration(f.dice.Int64N(int64(150 * time.Millisecond)))) }
+func (f far) wait() { <-time.After(time.Duration(f.dice.Int64N(int64(150 * time.Millisecond)))) }
 
 func (f far) Write(m proto.Message) error {
 	f.wait()

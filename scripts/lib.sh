@@ -7,6 +7,9 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 CACHE="$ROOT/.cache"
 BIN="$CACHE/bin"
 
+# NVIDIA's header for NVML warns of each name that it keeps for old programs.
+export CGO_CFLAGS="${CGO_CFLAGS:--O2 -g} -Wno-deprecated-declarations"
+
 # Build tags of tests that need what not every machine has; whoever only reads
 # the code sets them all.
 # shellcheck disable=SC2034 # used by those who source this

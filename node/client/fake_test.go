@@ -144,13 +144,6 @@ func (f *fake) vanish() {
 
 func (f *fake) info() peer.AddrInfo { return peer.AddrInfo{ID: f.host.ID(), Addrs: f.host.Addrs()} }
 
-func (f *fake) executors() []string {
-	if f.script.runs == nil {
-		return []string{market.KindWASM, market.KindDocker}
-	}
-	return f.script.runs
-}
-
 func (f *fake) perHour() market.Amount { return market.NewAmount(f.script.price) }
 
 func (f *fake) SealedOffers(context.Context, int) ([][]byte, error) {

@@ -62,3 +62,10 @@ func TestAnImageWithoutADigestIsNotSigned(t *testing.T) {
 	require.True(t, wire.IsCode(err, client.BadInput), "%v", err)
 	require.ErrorContains(t, err, "has no digest")
 }
+
+func (f *fake) executors() []string {
+	if f.script.runs == nil {
+		return []string{market.KindWASM, market.KindDocker}
+	}
+	return f.script.runs
+}

@@ -84,11 +84,12 @@ func cold(ctx context.Context, b *dockerBench) (souk, docker time.Duration, err 
 	if err := b.docker(ctx, "load", "--quiet", "--input", b.file); err != nil {
 		return 0, 0, err
 	}
-	if err := b.docker(ctx, "run", "--rm", "--network", "none", "--runtime", "runc", b.id); err != nil {
+	loaded := time.Since(began)
+	ran, err := b.run(ctx)
+	if err != nil {
 		return 0, 0, err
 	}
-	docker = time.Since(began)
-	return souk, docker, b.docker(ctx, "image", "rm", "--force", b.id)
+	return souk, loaded + ran, b.docker(ctx, "image", "rm", "--force", b.id)
 }
 
 // warm uses an image that is there, by its name and ID.
@@ -101,7 +102,6 @@ func warm(ctx context.Context, b *dockerBench) (souk, docker time.Duration, err 
 	if souk, err = b.souk(ctx, &executor.Image{Ref: b.name + "@" + b.id}); err != nil {
 		return 0, 0, err
 	}
-	began := time.Now()
-	err = b.docker(ctx, "run", "--rm", "--network", "none", "--runtime", "runc", b.id)
-	return souk, time.Since(began), err
+	docker, err = b.run(ctx)
+	return souk, docker, err
 }

@@ -2,6 +2,7 @@ package jobfile
 
 import (
 	"os"
+	"slices"
 	"strings"
 
 	"souk/internal/quantity"
@@ -61,7 +62,7 @@ func (d *draft) checkProgram(file string) error {
 
 // addEgress adds one place that the job may connect to.
 func (d *draft) addEgress(at place, text string) error {
-	list := append(d.spec.Egress, strings.ToLower(strings.TrimSpace(text)))
+	list := append(slices.Clone(d.spec.Egress), strings.ToLower(strings.TrimSpace(text)))
 	if err := market.CheckEgress(list); err != nil {
 		return at.wrong("%s", strings.TrimPrefix(err.Error(), market.ErrInvalid.Error()+" egress: "))
 	}

@@ -69,7 +69,7 @@ func (s *supply) equip(ctx context.Context, n *Node, c Provide) (err error) {
 		return fmt.Errorf("provider.executors names docker: %w", err)
 	}
 	if err != nil {
-		n.cfg.Log.Info("no images run here", "why", err)
+		n.cfg.Log.Debug("no images run here", "why", err) // nobody asked for them; the doctor says it
 	}
 	if s.auto = auto; d == nil {
 		s.noImages = err

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"souk/node/executor"
+	"souk/node/ledger"
+	"souk/protocol/market"
 	"souk/protocol/wire"
 )
 
@@ -125,8 +128,9 @@ func (p *Provider) checkOn() {
 }
 
 // recoverAll finds what every executor ran before. One that can't run jobs
-// now is asked again when it can; what it ran counts as lost meanwhile.
-func (p *Provider) recoverAll(ctx context.Context) (map[string]executor.Execution, error) {
+// now is asked again when it can; what it ran counts as lost meanwhile, and
+// that is only worth a warning where a lease is live that it may have run.
+func (p *Provider) recoverAll(ctx context.Context, live []ledger.Lease) (map[string]executor.Execution, error) {
 	execs := map[string]executor.Execution{}
 	for _, kind := range p.shelf.kinds {
 		e := p.shelf.byID[kind]
@@ -135,7 +139,11 @@ func (p *Provider) recoverAll(ctx context.Context) (map[string]executor.Executio
 			if e.Check(ctx) == nil {
 				return nil, fmt.Errorf("find %s executions of before: %w", kind, err)
 			}
-			p.Log.Warn("executions of before can't be looked for", "kind", kind, "err", err)
+			level := slog.LevelDebug
+			if slices.ContainsFunc(live, func(l ledger.Lease) bool { return kindOf(l) == kind }) {
+				level = slog.LevelWarn
+			}
+			p.Log.Log(ctx, level, "executions of before can't be looked for", "kind", kind, "err", err)
 			p.shelf.unfound[kind] = true
 		}
 		for _, x := range found {
@@ -143,6 +151,15 @@ func (p *Provider) recoverAll(ctx context.Context) (map[string]executor.Executio
 		}
 	}
 	return execs, nil
+}
+
+// kindOf is the kind of a lease's job, empty where that can't be read.
+func kindOf(l ledger.Lease) string {
+	job, err := market.DecodeJob(l.Job)
+	if err != nil {
+		return ""
+	}
+	return job.Kind()
 }
 
 // findAgain ends what an executor that couldn't be asked at the start has

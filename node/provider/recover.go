@@ -22,12 +22,8 @@ func (p *Provider) Start(ctx context.Context) error {
 	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
 		return err
 	}
-	execs, err := p.recoverAll(ctx)
-	if err != nil {
-		return err
-	}
 	var live []ledger.Lease
-	err = p.Ledger.View(ctx, func(tx *ledger.Tx) error {
+	err := p.Ledger.View(ctx, func(tx *ledger.Tx) error {
 		for rec, err := range tx.LiveLeases(ledger.Provider) {
 			if err != nil {
 				return err
@@ -36,6 +32,10 @@ func (p *Provider) Start(ctx context.Context) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	execs, err := p.recoverAll(ctx, live)
 	if err != nil {
 		return err
 	}

@@ -52,10 +52,11 @@ func (a *app) runCommand() *cobra.Command {
 	f.String("image", "", "a container image: a name, whose digest is looked up, or an archive of docker save (FILE.tar)")
 	f.StringArray("egress", nil, "a public place that an image's job may connect to: HOST:PORT (repeatable)")
 	f.Bool("challenge", false, "have a provider's free devices prove that they are there, before it is leased")
+	f.Bool("exclusive", false, "take GPUs whole, also of a provider that shares them among its leases")
 	f.Bool("real-time", false, "give the job the real clock and randomness")
 	for name, field := range map[string]string{
 		"name": "name", "total": "limits.total", "retries": "retries", "outputs": "outputs", "input": "inputs", "env": "env", "real-time": "task.realTime",
-		"image": "task.image", "egress": "needs.egress", "challenge": "verify.challenge",
+		"image": "task.image", "egress": "needs.egress", "challenge": "verify.challenge", "exclusive": "needs.exclusive",
 	} {
 		annotate(f, name, jobFlag, field)
 	}

@@ -17,6 +17,7 @@ type Need struct {
 	Disk           int64  // bytes
 	GPU            *market.GPUNeed
 	AllowSimulated bool
+	Exclusive      bool           // no other lease on the GPUs meanwhile
 	Region         string         // empty: any
 	Time           time.Duration  // longest running time; 0 is a minute
 	Price          *market.Amount // limit per hour; nil: none
@@ -68,7 +69,7 @@ func (n Need) devices() (device.Need, error) {
 func (n Need) request(network string, t time.Duration) market.Request {
 	r := market.Request{
 		Network: network, Executor: n.Executor, CPU: n.CPU, Memory: n.Memory, Disk: n.Disk, GPU: n.GPU,
-		AllowSimulated: n.AllowSimulated, MaxMillis: uint64(t.Milliseconds()), //nolint:gosec // above 0
+		AllowSimulated: n.AllowSimulated, Exclusive: n.Exclusive, MaxMillis: uint64(t.Milliseconds()), //nolint:gosec // above 0
 		InputBytes: n.InputBytes, PriceLimit: n.Price, Egress: n.Egress, Platform: n.Platform,
 	}
 	if n.Region != anyRegion {

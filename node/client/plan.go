@@ -102,7 +102,7 @@ func (e *Engine) planOf(cs []*candidate, n Need, executions int) Plan {
 // needOf is what a job needs, with what is left of its total.
 func needOf(s jobfile.Spec, inputBytes int64, left market.Amount) Need {
 	n := Need{
-		Executor: s.Kind(), CPU: s.CPU, Memory: s.Memory, Disk: s.Disk, GPU: s.GPU, AllowSimulated: s.AllowSimulated, Region: s.Region,
+		Executor: s.Kind(), CPU: s.CPU, Memory: s.Memory, Disk: s.Disk, GPU: s.GPU, AllowSimulated: s.AllowSimulated, Exclusive: s.Exclusive, Region: s.Region,
 		Time: s.Time, Price: s.Price, Total: &left, InputBytes: inputBytes,
 		Egress: s.Egress, Challenge: s.Verify.Challenge,
 	}

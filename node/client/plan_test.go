@@ -19,6 +19,9 @@ func gpu(free int, evidence string) *offer.Device {
 
 func TestASummaryNamesTheNearestMiss(t *testing.T) {
 	needGPU := func(s *jobfile.Spec) { asImage(s); s.GPU = &market.GPUNeed{Name: "RTX4090", Count: 1} }
+	alone := func(s *jobfile.Spec) { needGPU(s); s.Exclusive = true }
+	shared := gpu(2, "claimed")
+	shared.Shared = true
 	wasm := []string{market.KindWASM}
 	limit := market.NewAmount(500_000)
 	cases := []struct {
@@ -33,6 +36,8 @@ func TestASummaryNamesTheNearestMiss(t *testing.T) {
 			func(s *jobfile.Spec) { needGPU(s); s.Price = &limit },
 			wire.OverPrice, "2 providers have the GPU, the cheapest asks 0.6228/h, your limit is 0.50/h",
 		},
+		{"a share where the whole is wanted", []script{{device: shared}}, alone, wire.NoMatch, "its terms share the RTX4090 with other leases"},
+		{"a whole one", []script{{device: gpu(2, "claimed")}}, alone, "", "1 provider of 1 can be leased"},
 		{"all busy", []script{{device: gpu(0, "claimed")}}, needGPU, wire.Busy, "1 provider has the GPU, none free now"},
 		{"only simulated", []script{{device: gpu(2, "simulated")}}, needGPU, client.NoProvider, "1 provider has the GPU only simulated; --allow-simulated takes those"},
 		{

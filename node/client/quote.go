@@ -182,9 +182,13 @@ func checkDevices(t market.Terms, n Need) error {
 	}
 	for _, d := range t.Devices {
 		has := device.Device{Model: d.Model, Slug: d.Slug, VRAM: d.VRAM, Kind: device.Kind(d.Evidence)}
-		if d.Count >= need.Count && need.Match(has) {
-			return nil
+		if d.Count < need.Count || !need.Match(has) {
+			continue
 		}
+		if n.Exclusive && d.Shared {
+			return wire.Refuse(wire.NoMatch, "its terms share the %s with other leases", need)
+		}
+		return nil
 	}
 	return wire.Refuse(wire.NoMatch, "its terms lease no %s", fmt.Sprint(need))
 }

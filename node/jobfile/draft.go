@@ -50,6 +50,7 @@ var setters = map[string]func(d *draft, at place, text string) error{
 	"needs.gpu":            (*draft).setGPU,
 	"needs.vram":           func(d *draft, at place, s string) error { return setSize(&d.vram, at, s, 1<<50) },
 	"needs.allowSimulated": func(d *draft, at place, s string) error { return setBool(&d.spec.AllowSimulated, at, s) },
+	"needs.exclusive":      func(d *draft, at place, s string) error { return setBool(&d.spec.Exclusive, at, s) },
 	"limits.time":          (*draft).setTime,
 	"limits.price":         (*draft).setPrice,
 	"limits.total":         (*draft).setTotal,

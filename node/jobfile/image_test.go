@@ -32,7 +32,7 @@ func archive(t *testing.T, path string) {
 func TestAnImageJob(t *testing.T) {
 	dir := workspace(t, map[string]string{"job.yaml": `
 task: {image: "ghcr.io/you/app:1` + digest + `", args: [--epochs, "5"], env: {SEED: "1"}}
-needs: {memory: 64GiB, gpu: RTX4090, egress: ["Example.org:443", "1.1.1.1:53"]}
+needs: {memory: 64GiB, gpu: RTX4090, exclusive: true, egress: ["Example.org:443", "1.1.1.1:53"]}
 limits: {total: 1}
 verify: {challenge: true}
 `})
@@ -43,6 +43,7 @@ verify: {challenge: true}
 	require.Equal(t, market.KindDocker, got.Kind())
 	require.Equal(t, int64(64<<30), got.Memory, "images may have more than WebAssembly can address")
 	require.Equal(t, []string{"example.org:443", "1.1.1.1:53"}, got.Egress)
+	require.True(t, got.Exclusive)
 	require.True(t, got.Verify.Challenge)
 	var out bytes.Buffer
 	require.NoError(t, got.Write(&out))
@@ -78,11 +79,13 @@ func TestAnArchiveIsAFileOrEndsInTar(t *testing.T) {
 	got, err = jobfile.FromFlags("", nil, []jobfile.Setting{
 		total, image("localhost:5000/a/b:1"),
 		{Flag: "--egress", Field: "needs.egress", Text: "example.org:443"}, {Flag: "--challenge", Field: "verify.challenge", Text: "true"},
+		{Flag: "--exclusive", Field: "needs.exclusive", Text: "true"},
 	})
 	require.NoError(t, err)
 	require.Equal(t, "localhost:5000/a/b:1", got.Image.Ref)
 	require.Equal(t, "b", got.Name)
 	require.Equal(t, []string{"example.org:443"}, got.Egress)
+	require.True(t, got.Exclusive)
 	require.True(t, got.Verify.Challenge)
 	_, err = jobfile.FromFlags("", nil, []jobfile.Setting{total, image("gone.tar")})
 	require.ErrorContains(t, err, "--image: image archive ")

@@ -267,7 +267,7 @@ func TestWhatIsWrittenReadsBack(t *testing.T) {
 			Inputs:  []jobfile.Input{{Path: filepath.Join(dir, "digits.bin"), At: "/in"}},
 			Outputs: "/out", CPU: rapid.IntRange(1, 4096).Draw(t, "cpu"), Memory: rapid.Int64Range(1, jobfile.MaxMemory).Draw(t, "memory"),
 			Disk: rapid.Int64Range(1, 1<<60).Draw(t, "disk"), GPU: &market.GPUNeed{Name: "any", Count: 3, VRAM: 5},
-			AllowSimulated: rapid.Bool().Draw(t, "simulated"), RealTime: rapid.Bool().Draw(t, "real time"),
+			AllowSimulated: rapid.Bool().Draw(t, "simulated"), Exclusive: rapid.Bool().Draw(t, "exclusive"), RealTime: rapid.Bool().Draw(t, "real time"),
 			Time:  time.Duration(rapid.Int64Range(1000, market.MaxLeaseMillis).Draw(t, "time")) * time.Millisecond,
 			Price: amount(rapid.Uint64Range(0, 1e15).Draw(t, "price")), Total: *amount(rapid.Uint64Range(0, 1e15).Draw(t, "total")),
 			Region: "eu", Retries: 1,

@@ -36,7 +36,8 @@ type Spec struct {
 	Disk           int64             `json:"disk"`   // bytes
 	GPU            *market.GPUNeed   `json:"gpu,omitempty"`
 	AllowSimulated bool              `json:"allowSimulated,omitempty"`
-	Egress         []string          `json:"egress,omitempty"` // host:port that the job may connect to
+	Exclusive      bool              `json:"exclusive,omitempty"` // no other lease on the GPUs meanwhile
+	Egress         []string          `json:"egress,omitempty"`    // host:port that the job may connect to
 	Verify         Verify            `json:"verify,omitzero"`
 	Time           time.Duration     `json:"time"`            // longest running time, ns
 	Price          *market.Amount    `json:"price,omitempty"` // limit per hour; nil: none

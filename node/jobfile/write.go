@@ -44,6 +44,7 @@ type documentNeeds struct {
 	GPU            string `yaml:"gpu,omitempty"`
 	VRAM           string `yaml:"vram,omitempty"`
 	AllowSimulated bool   `yaml:"allowSimulated,omitempty"`
+	Exclusive      bool   `yaml:"exclusive,omitempty"`
 
 	Egress []string `yaml:"egress,omitempty,flow"`
 }
@@ -73,7 +74,7 @@ func (s Spec) Write(w io.Writer) error {
 		Task:    documentTask{WASM: s.WASM, Args: s.Args, Env: s.Env, RealTime: s.RealTime},
 		Outputs: s.Outputs,
 		Needs: documentNeeds{
-			CPU: s.CPU, Memory: quantity.Format(s.Memory), Disk: quantity.Format(s.Disk), AllowSimulated: s.AllowSimulated, Egress: s.Egress,
+			CPU: s.CPU, Memory: quantity.Format(s.Memory), Disk: quantity.Format(s.Disk), AllowSimulated: s.AllowSimulated, Exclusive: s.Exclusive, Egress: s.Egress,
 		},
 		Limits: documentLimit{Time: s.Time.String(), Total: amount(money.Format(s.Total))},
 		Region: s.Region, Retries: s.Retries,

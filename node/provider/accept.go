@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -119,8 +120,10 @@ func (p *Provider) hold(ctx context.Context, a leases.Accepted) (*capacity.Reser
 	if err != nil {
 		return nil, err
 	}
+	need := needOf(request)
+	need.Exclusive = !slices.ContainsFunc(a.Terms.Devices, func(d market.Device) bool { return d.Shared }) // as it was quoted, before a restart perhaps
 	p.room.Lock()
-	held, err := p.Capacity.Reserve(a.Quote.Nonce.Hex(), needOf(request), p.Now().Add(wire.AskTimeout))
+	held, err := p.Capacity.Reserve(a.Quote.Nonce.Hex(), need, p.Now().Add(wire.AskTimeout))
 	p.room.Unlock()
 	var short *capacity.Shortage
 	switch {

@@ -318,11 +318,11 @@ func stored(err error) error {
 // maxAddrs keeps what an offer announces under its limit.
 func maxAddrs(addrs []ma.Multiaddr) []ma.Multiaddr { return addrs[:min(len(addrs), offer.MaxAddrs)] }
 
-// deviceTerms groups leased devices as terms and offers name them.
-func deviceTerms(devices []device.Device) []market.Device {
+// deviceTerms groups leased devices as terms name them.
+func deviceTerms(devices []device.Device, shared bool) []market.Device {
 	out := make([]market.Device, 0, len(devices))
 	for _, g := range device.Groups(devices) {
-		out = append(out, market.Device{Model: g.Model, Slug: g.Slug, VRAM: g.VRAM, Count: g.Count, Evidence: string(g.Kind)})
+		out = append(out, market.Device{Model: g.Model, Slug: g.Slug, VRAM: g.VRAM, Count: g.Count, Evidence: string(g.Kind), Shared: shared})
 	}
 	return out
 }

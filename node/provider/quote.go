@@ -78,7 +78,7 @@ func (p *Provider) reserve(client peer.ID, r market.Request, nonce market.Hash, 
 	if err != nil {
 		return nil, nil, p.shortage(r, err)
 	}
-	devices := deviceTerms(held.Devices())
+	devices := deviceTerms(held.Devices(), held.Holding().Shared)
 	if err := usable(r, devices); err != nil {
 		held.Release()
 		return nil, nil, err
@@ -198,7 +198,7 @@ func (p *Provider) shortage(r market.Request, err error) error {
 }
 
 func needOf(r market.Request) capacity.Need {
-	n := capacity.Need{CPU: r.CPU, Memory: r.Memory, Disk: r.Disk}
+	n := capacity.Need{CPU: r.CPU, Memory: r.Memory, Disk: r.Disk, Exclusive: r.Exclusive}
 	if r.GPU == nil {
 		return n
 	}

@@ -22,6 +22,7 @@ type Request struct {
 	Disk           int64    `json:"disk"`
 	GPU            *GPUNeed `json:"gpu,omitempty"`
 	AllowSimulated bool     `json:"allowSimulated,omitempty"`
+	Exclusive      bool     `json:"exclusive,omitempty"` // nobody else may be on the GPUs meanwhile
 	MaxMillis      uint64   `json:"maxMillis"`
 	InputBytes     int64    `json:"inputBytes,omitempty"`
 	PriceLimit     *Amount  `json:"priceLimit,omitempty"` // per hour; absent: none
@@ -43,7 +44,8 @@ type Device struct {
 	Slug     string `json:"slug"`
 	VRAM     int64  `json:"vram"`
 	Count    int    `json:"count"`
-	Evidence string `json:"evidence"` // Measured, Claimed or Simulated
+	Evidence string `json:"evidence"`         // Measured, Claimed or Simulated
+	Shared   bool   `json:"shared,omitempty"` // in terms: other leases may be on it at the same time
 }
 
 // Terms is what a quote offers for its price; named by the quote's TermsHash.

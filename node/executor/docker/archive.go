@@ -3,6 +3,7 @@ package docker
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -26,6 +27,7 @@ type archive struct {
 	file   *os.File
 	config []byte
 	layers []span
+	takes  room // on a disk, unpacked
 }
 
 // span is where an entry's content lies in the file.
@@ -41,7 +43,7 @@ type manifestEntry struct {
 // readArchive validates an archive: one image, whose parts are regular files by
 // clean names. Its names and everything else in it are left behind: what is handed
 // on to the daemon is made anew by write.
-func readArchive(f *os.File, maxBytes int64) (*archive, error) {
+func readArchive(ctx context.Context, f *os.File, maxBytes int64) (*archive, error) {
 	entries, err := index(f)
 	if err != nil {
 		return nil, err
@@ -68,17 +70,17 @@ func readArchive(f *os.File, maxBytes int64) (*archive, error) {
 	if len(ids) != len(manifests[0].Layers) || len(ids) == 0 || len(ids) > maxLayers {
 		return nil, refuse("the archive names %d layers and its configuration %d; they must be the same, 1 to %d", len(manifests[0].Layers), len(ids), maxLayers)
 	}
-	left := maxBytes
 	for i, name := range manifests[0].Layers {
 		at, ok := entries[path.Clean(name)]
 		if !ok {
 			return nil, refuse("the archive lacks its layer %.80q", name)
 		}
-		size, err := verifyLayer(io.NewSectionReader(f, at.offset, at.size), ids[i], left)
+		takes, err := verifyLayer(ctx, io.NewSectionReader(f, at.offset, at.size), ids[i], maxBytes-a.takes.bytes)
 		if err != nil {
 			return nil, err
 		}
-		left -= size
+		a.takes.bytes += takes.bytes
+		a.takes.files += takes.files
 		a.layers = append(a.layers, at)
 	}
 	return a, nil
@@ -158,26 +160,6 @@ func part(f *os.File, entries map[string]span, name string, most int64) ([]byte,
 		return nil, refuse("the archive ends in the middle of %.80q", name)
 	}
 	return raw, nil
-}
-
-// verifyLayer unpacks a layer and compares its digest.
-func verifyLayer(raw io.Reader, id string, most int64) (int64, error) {
-	unpacked, err := decompress(raw)
-	if err != nil {
-		return 0, err
-	}
-	defer unpacked.Close()
-	sum := sha256.New()
-	size, err := io.Copy(sum, io.LimitReader(unpacked, most+1))
-	switch {
-	case err != nil:
-		return 0, refuse("a layer of the archive can't be unpacked: %.100s", err)
-	case size > most:
-		return 0, refuse("the image is too big: this provider takes images up to its limit of unpacked bytes, and %d were left for this layer", most)
-	case "sha256:"+hex.EncodeToString(sum.Sum(nil)) != id:
-		return 0, refuse("a layer of the archive is not what its configuration names (%.80s)", id)
-	}
-	return size, nil
 }
 
 // id is the image's ID: the digest of its configuration.

@@ -1,9 +1,7 @@
 package docker
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/client"
@@ -23,8 +20,7 @@ import (
 
 const (
 	archiveFile = "image.tar"
-	maxAnswer   = 1 << 20   // bytes of the daemon's answer to a load
-	zstdWindow  = 128 << 20 // bytes of memory that unpacking may take
+	maxAnswer   = 1 << 20 // bytes of the daemon's answer to a load
 )
 
 // byArchive loads the archive that the client brought. The image's ID is known
@@ -44,13 +40,16 @@ func (c *images) byArchive(ctx context.Context, d daemon, dir string, spec execu
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return found, errors.Join(err, refuse("the image's archive is a folder; it must be one file as docker save writes it"))
 	}
-	a, err := readArchive(f, c.exec.cfg.MaxImage)
+	a, err := readArchive(ctx, f, c.exec.cfg.MaxImage)
 	if err != nil {
 		return found, err
 	}
 	c.bringing.Lock()
 	defer c.bringing.Unlock()
 	if found, here, err := c.local(ctx, a.id()); err != nil || here {
+		return found, err
+	}
+	if err := a.fits(d.Root); err != nil {
 		return found, err
 	}
 	tell(spec, "loading the image")
@@ -65,12 +64,30 @@ func (c *images) byArchive(ctx context.Context, d daemon, dir string, spec execu
 	if err != nil {
 		return found, err
 	}
-	return found, c.note(ctx, found, brought{Owner: spec.Owner})
+	return found, c.note(ctx, found, brought{Owner: spec.Owner, Size: a.takes.bytes})
 }
 
-// note records an image that was brought just now, and makes room for it.
+// fits says whether the daemon's disk has room for an archive, packed and
+// unpacked. A daemon elsewhere has no such folder here.
+func (a *archive) fits(root string) error {
+	now, err := free(root)
+	if err != nil {
+		return nil
+	}
+	need := a.takes.bytes
+	for _, at := range a.layers {
+		need += at.size
+	}
+	if now.bytes-need < keepFree || now.files-a.takes.files < keepFiles {
+		return errFull
+	}
+	return nil
+}
+
+// note records an image that was brought just now, and makes room for it. The
+// daemon's word on its size says nothing of how many files it has.
 func (c *images) note(ctx context.Context, img image.InspectResponse, b brought) error {
-	b.Size, b.Used = img.Size, time.Now()
+	b.Size, b.Used = max(b.Size, img.Size), time.Now()
 	if err := c.change(func(list map[string]brought) { list[img.ID] = b }); err != nil {
 		c.release(img.ID)
 		return err
@@ -123,28 +140,6 @@ func loadedID(answer io.Reader, otherwise string) (string, error) {
 		if rest, ok := bytes.CutPrefix([]byte(m.Stream), []byte(said)); ok {
 			id = string(bytes.TrimSpace(rest))
 		}
-	}
-}
-
-// decompress unpacks what begins like gzip or zstd, and passes on the rest.
-func decompress(raw io.Reader) (io.ReadCloser, error) {
-	r := bufio.NewReaderSize(raw, 1<<20)
-	magic, _ := r.Peek(4) // what is shorter is neither
-	switch {
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, refuse("a layer of the archive can't be unpacked: %.100s", err)
-		}
-		return z, nil
-	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(zstdWindow), zstd.WithDecoderConcurrency(1))
-		if err != nil {
-			return nil, err
-		}
-		return z.IOReadCloser(), nil
-	default:
-		return io.NopCloser(r), nil
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -20,7 +21,8 @@ import (
 const (
 	tellEvery = 500 * time.Millisecond // of progress
 	watchDisk = time.Second
-	keepFree  = 1 << 30 // bytes that a pull leaves on the daemon's disk
+	keepFree  = 1 << 30 // bytes that an image leaves on the daemon's disk,
+	keepFiles = 20_000  // and files
 )
 
 // byRef gives the image of a digest: one that is here by that digest, or one
@@ -47,8 +49,13 @@ func (c *images) byRef(ctx context.Context, d daemon, spec executor.Spec) (found
 	if found, here, err := c.byDigest(ctx, ref, spec.Owner); err != nil || here {
 		return found, err // another job brought it meanwhile
 	}
+	before, statErr := free(d.Root)
 	if err := c.pull(ctx, d, ref, offer, spec); err != nil {
 		return found, err
+	}
+	files := int64(0)
+	if after, err := free(d.Root); err == nil && statErr == nil {
+		files = max(before.files-after.files, 0)
 	}
 	if found, here, err = c.local(ctx, ref.Name()); err != nil {
 		return found, err
@@ -56,12 +63,13 @@ func (c *images) byRef(ctx context.Context, d daemon, spec executor.Spec) (found
 	if !here {
 		return found, fmt.Errorf("the daemon lost the image %s, which was pulled just now", ref)
 	}
-	return found, c.keepPulled(ctx, ref, found)
+	return found, c.keepPulled(ctx, ref, found, files)
 }
 
-// keepPulled records a pulled image, or gives it up if it is too big unpacked.
-func (c *images) keepPulled(ctx context.Context, ref name.Digest, img image.InspectResponse) error {
-	b := brought{Ref: ref.Name()}
+// keepPulled records a pulled image of so many files, or gives it up if it is too
+// big unpacked.
+func (c *images) keepPulled(ctx context.Context, ref name.Digest, img image.InspectResponse, files int64) error {
+	b := brought{Ref: ref.Name(), Size: files * fileBytes}
 	if img.Size <= c.exec.cfg.MaxImage {
 		return c.note(ctx, img, b)
 	}
@@ -142,10 +150,10 @@ func pullFault(ctx context.Context, ref name.Digest, err error) error {
 	return fmt.Errorf("the image %s could not be pulled: %s", ref, faultOf(err))
 }
 
-var errFull = fmt.Errorf("Docker's disk has less than %d MiB left, so no image is pulled", keepFree>>20) //nolint:staticcheck // a name
+var errFull = fmt.Errorf("Docker's disk would have less than %d MiB or %d files left, so no image is brought", keepFree>>20, keepFiles) //nolint:staticcheck // a name
 
 // guardDisk ends what it watches over once the disk with the daemon's folder has
-// lost more than most bytes. A daemon elsewhere has no such folder here.
+// lost more than most bytes, files counted as such. A daemon elsewhere has no such folder here.
 func guardDisk(ctx context.Context, root string, most int64, end context.CancelCauseFunc) {
 	before, err := free(root)
 	if err != nil {
@@ -157,10 +165,10 @@ func guardDisk(ctx context.Context, root string, most int64, end context.CancelC
 		now, err := free(root)
 		switch {
 		case err != nil:
-		case before-now > most:
+		case before.bytes-now.bytes > most, (before.files-now.files)*fileBytes > most:
 			end(refuse("the image takes more room unpacked than this provider allows, %d MiB", most>>20))
 			return
-		case now < keepFree:
+		case now.bytes < keepFree, now.files < keepFiles:
 			end(errFull)
 			return
 		}
@@ -172,12 +180,19 @@ func guardDisk(ctx context.Context, root string, most int64, end context.CancelC
 	}
 }
 
-func free(path string) (int64, error) {
+// room is what a disk has left, or what something takes of it.
+type room struct{ bytes, files int64 }
+
+func free(path string) (room, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {
-		return 0, err
+		return room{}, err
 	}
-	return int64(st.Bavail) * st.Bsize, nil //nolint:gosec // sizes of disks
+	left := room{int64(st.Bavail) * st.Bsize, int64(min(st.Ffree, math.MaxInt64))} //nolint:gosec // sizes of disks
+	if st.Files == 0 {                                                             // one that doesn't count them
+		left.files = math.MaxInt64
+	}
+	return left, nil
 }
 
 // progress sums up what the daemon tells of each layer.

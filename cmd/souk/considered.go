@@ -83,6 +83,8 @@ func speedText(c client.Candidate) string {
 func noteGPU(w io.Writer, s jobfile.Spec) {
 	switch {
 	case s.GPU == nil:
+	case s.Image == nil && !s.AllowSimulated:
+		fmt.Fprintln(w, "note: a WASM job cannot use a GPU; use an image")
 	case s.Image == nil:
 		fmt.Fprintln(w, "note: a WASM job cannot use a GPU; a simulated one is leased and stays unused")
 	case s.AllowSimulated:

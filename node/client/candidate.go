@@ -171,12 +171,20 @@ func (c *candidate) judgeDevices(n Need) {
 	case useless >= need.Count:
 		c.out(missKind, wire.NoMatch, "a WASM job can't use a GPU; use an image")
 	case simulated >= need.Count:
-		c.out(missSim, wire.NoMatch, "its %s is simulated", need)
+		c.out(missSim, wire.NoMatch, "its %s is simulated", model(need))
 	case real > 0:
 		c.out(missKind, wire.NoMatch, "it has %d of the %d GPUs that you need", real, need.Count)
 	default:
-		c.out(missKind, wire.NoMatch, "it has no %s", need)
+		c.out(missKind, wire.NoMatch, "it has no %s", model(need))
 	}
+}
+
+// model names what is needed within a sentence, where "any" would be no noun.
+func model(n device.Need) string {
+	if n.Name == "" && n.Slug == "" {
+		n.Name = "GPU"
+	}
+	return n.String()
 }
 
 func withSimulated(n device.Need) device.Need {

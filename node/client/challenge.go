@@ -72,7 +72,7 @@ func (e *Engine) Challenge(ctx context.Context, id peer.ID, slug string, count i
 			}
 		}
 	}
-	return challenge.Verdict{}, wire.Refuse(wire.NoMatch, "%s offers no such devices", shown(id))
+	return challenge.Verdict{}, wire.Refuse(wire.NoMatch, "%s offers no such GPU", shown(id))
 }
 
 // challengeFor challenges a candidate's devices, which afterwards have stood it, or the candidate is out.

@@ -50,6 +50,7 @@ func TestASummaryNamesTheNearestMiss(t *testing.T) {
 		},
 		{"a real one for an image", []script{{device: gpu(2, "claimed")}}, needGPU, "", "1 provider of 1 can be leased"},
 		{"no such GPU", []script{{}, {}}, needGPU, client.NoProvider, "2 providers answered and none fits; the nearest: it has no RTX4090"},
+		{"no GPU at all", []script{{}}, func(s *jobfile.Spec) { asImage(s); s.GPU = &market.GPUNeed{Count: 1} }, client.NoProvider, "it has no GPU"},
 		{"too little memory", []script{{}}, func(s *jobfile.Spec) { s.Memory = 1 << 40 }, client.NoProvider, "it has 8GiB of memory, you need 1TiB"},
 		{"cores all leased", []script{{leased: 8}}, nil, wire.Busy, "0 of its 8 cores are free now, you need 1"},
 		{"too few cores for ever", []script{{leased: 8}}, func(s *jobfile.Spec) { s.CPU = 9 }, client.NoProvider, "it has 8 cores, you need 9"},

@@ -24,6 +24,9 @@ func (d *draft) setImage(at place, text string) error {
 	}
 	d.spec.WASM, d.spec.Image = "", &Image{Ref: text}
 	info, err := os.Stat(d.absolute(text))
+	if err == nil && info.IsDir() && strings.ContainsRune("./", rune(text[0])) {
+		return at.wrong("%.100q is a folder; an image is a name such as ghcr.io/you/app:1 or an archive as docker save writes it", text)
+	}
 	if strings.HasSuffix(text, archiveSuffix) || err == nil && info.Mode().IsRegular() {
 		d.spec.Image = &Image{Path: d.absolute(text)}
 	}

@@ -89,6 +89,8 @@ func TestAnArchiveIsAFileOrEndsInTar(t *testing.T) {
 	require.True(t, got.Verify.Challenge)
 	_, err = jobfile.FromFlags("", nil, []jobfile.Setting{total, image("gone.tar")})
 	require.ErrorContains(t, err, "--image: image archive ")
+	_, err = jobfile.FromFlags("", nil, []jobfile.Setting{total, image(dir)})
+	require.ErrorContains(t, err, "is a folder")
 	got, err = jobfile.Load("job.yaml", image("alpine"))
 	require.NoError(t, err)
 	require.Equal(t, "alpine", got.Image.Ref, "a flag goes over the file")

@@ -133,7 +133,9 @@ func (e *Executor) unreachable(err error) error {
 		return fmt.Errorf("this user may not use Docker at %s: add it to the group docker (sudo usermod -aG docker USER) and log in again (%w)", at, err)
 	case errors.Is(err, fs.ErrNotExist) && !installed():
 		return fmt.Errorf("Docker is not installed here, as there is neither dockerd nor %s: install it (Debian: apt install docker.io) or set docker.host (%w)", at, err) //nolint:staticcheck // a name
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), client.IsErrConnectionFailed(err):
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no Docker at %s: start it (sudo systemctl start docker), or set docker.host or DOCKER_HOST to where it is (%w)", at, err)
+	case errors.Is(err, syscall.ECONNREFUSED), client.IsErrConnectionFailed(err):
 		return fmt.Errorf("Docker at %s is stopped: start it (sudo systemctl start docker) (%w)", at, err) //nolint:staticcheck // a name
 	default:
 		return fmt.Errorf("Docker at %s does not answer as it should: %w", at, err) //nolint:staticcheck // a name

@@ -118,7 +118,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 
 func TestCheckTellsStoppedFromForbidden(t *testing.T) {
 	at := socket(t)
-	require.Error(t, checked(t, at, nil), "nothing there")
+	require.ErrorContains(t, checked(t, at, nil), at, "nothing there")
 	l, err := net.Listen("unix", at)
 	require.NoError(t, err)
 	l.(*net.UnixListener).SetUnlinkOnClose(false)

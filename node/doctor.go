@@ -23,7 +23,7 @@ func (b *backend) Doctor(ctx context.Context) ([]control.Check, error) {
 	n := b.n
 	checks := []control.Check{n.checkKey(), n.checkBooks(), n.checkClock(), n.checkDisk(), n.checkNetwork()}
 	if n.supply == nil {
-		return append(checks, control.Check{Name: "executors", OK: true, Text: "this node makes no offers, so nothing runs here"}), nil
+		return append(checks, control.Check{Name: "executors", OK: true, Text: "this node makes no offers, so nothing runs here; ask again while `souk provide` runs"}), nil
 	}
 	return append(checks, n.supply.check(ctx)...), nil
 }

@@ -197,25 +197,28 @@ func (a *app) config(cmd *cobra.Command) (*config.Loaded, error) {
 // node is the node of the data directory, started in the background if none
 // runs; it then stays until its jobs are closed.
 func (a *app) node(ctx context.Context, cmd *cobra.Command) (control.Backend, error) {
-	return a.ensure(ctx, cmd, "--until-idle", idleTime.String())
+	n, _, err := a.ensure(ctx, cmd, "--until-idle", idleTime.String())
+	return n, err
 }
 
 // nodeStaying is node, but one started here stays.
 func (a *app) nodeStaying(ctx context.Context, cmd *cobra.Command) (control.Backend, error) {
-	return a.ensure(ctx, cmd)
+	n, _, err := a.ensure(ctx, cmd)
+	return n, err
 }
 
-func (a *app) ensure(ctx context.Context, cmd *cobra.Command, args ...string) (control.Backend, error) {
+// ensure gives the node of the data directory, and whether it was started here.
+func (a *app) ensure(ctx context.Context, cmd *cobra.Command, args ...string) (control.Backend, bool, error) {
 	cfg, err := a.config(cmd)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if _, err := os.Stat(keyFile(cfg.DataDir)); os.IsNotExist(err) {
-		return nil, wire.Refuse("no_key", "there is no key in %s yet", cfg.DataDir).Near("make one with `souk init`")
+		return nil, false, wire.Refuse("no_key", "there is no key in %s yet", cfg.DataDir).Near("make one with `souk init`")
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	command := append([]string{self, "node", "run", "--data-dir", cfg.DataDir}, args...)
 	given(cmd, configFlag, func(name, _ string, values []string) {
@@ -225,13 +228,13 @@ func (a *app) ensure(ctx context.Context, cmd *cobra.Command, args ...string) (c
 	})
 	c, started, err := control.Ensure(ctx, cfg.DataDir, command)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if started {
 		fmt.Fprintf(a.err, "started a background node on %s\n", cfg.DataDir)
-		return c, nil
+		return c, true, nil
 	}
-	return c, a.sameNetwork(ctx, c, cfg.Network, cmd)
+	return c, false, a.sameNetwork(ctx, c, cfg.Network, cmd)
 }
 
 // sameNetwork refuses a node on another network than the one named by a flag.

@@ -18,7 +18,7 @@ func (a *app) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what is wrong with this machine, key, network, clock and executors, and what to do",
-		Long: "Looks at what can be seen without a node, then asks the node, which it starts if none runs. Ends with 1 if something is wrong.\n" +
+		Long: "Looks at what can be seen without a node, then asks the node, which it starts for that if none runs. Ends with 1 if something is wrong.\n" +
 			"With --no-start, a node that doesn't run is wrong: for a health check beside a node that is meant to run.",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
@@ -74,7 +74,10 @@ func (a *app) checks(ctx context.Context, cmd *cobra.Command, noStart bool) []co
 	if noStart {
 		err, fix = a.running().Ping(ctx), "start it with `souk provide` or `souk node up`"
 	} else {
-		n, err = a.node(ctx, cmd)
+		var started bool
+		if n, started, err = a.ensure(ctx, cmd, "--until-idle", idleTime.String()); started {
+			defer a.leave(ctx, n)
+		}
 	}
 	if !add("node", "it runs", err, fix) {
 		return checks
@@ -84,6 +87,19 @@ func (a *app) checks(ctx context.Context, cmd *cobra.Command, noStart bool) []co
 		add("node's own checks", "", err, "see "+control.LogPath(dir))
 	}
 	return append(checks, found...)
+}
+
+// leave ends the node that was started only to be looked at: `souk provide` is
+// what comes next, and one process holds a data directory at a time. A node
+// with jobs to go on with stays.
+func (a *app) leave(ctx context.Context, n control.Backend) {
+	s, err := n.Status(ctx)
+	if err != nil || s.Jobs > 0 {
+		return
+	}
+	if err = a.shutdown(ctx); err == nil {
+		fmt.Fprintln(a.err, "stopped it again")
+	}
 }
 
 func keyFix(err error) string {

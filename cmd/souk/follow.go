@@ -15,9 +15,10 @@ import (
 
 // outputsTo says where a job's outputs go once it is done.
 type outputsTo struct {
-	dir    string // empty: NAME-ID in the working directory
-	name   string
-	wanted bool
+	dir     string // empty: NAME-ID in the working directory
+	name    string
+	wanted  bool
+	nowhere bool // the job could write nowhere
 }
 
 const cancelLimit = 20 * time.Second // for the node to take a cancellation
@@ -97,7 +98,7 @@ func (a *app) finish(ctx context.Context, n control.Backend, e client.Event, to 
 	if code == 0 {
 		return nil
 	}
-	if e.Source == "job" && !to.wanted {
+	if e.Source == "job" && to.nowhere {
 		show.hint("the job file names no outputs folder, so nothing could be written; `outputs: /out` gives it one")
 	}
 	return &exit{code}

@@ -74,24 +74,32 @@ func (a *app) nodeDown() *cobra.Command {
 		Short: "Stop the node; its jobs go on when one is up again",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: a.action(func(ctx context.Context, _ *cobra.Command, _ []string) error {
-			c := a.running()
-			if err := c.Shutdown(ctx); err != nil {
+			if err := a.shutdown(ctx); err != nil {
 				return err
-			}
-			ctx, cancel := context.WithTimeoutCause(ctx, downLimit, wire.Refuse("still_up", "the node did not end within %s", downLimit))
-			defer cancel()
-			tick := time.NewTicker(100 * time.Millisecond)
-			defer tick.Stop()
-			for !wire.IsCode(c.Ping(ctx), control.NotRunning) {
-				select {
-				case <-tick.C:
-				case <-ctx.Done():
-					return context.Cause(ctx)
-				}
 			}
 			return a.say("the node has stopped", map[string]any{"event": "stopped"})
 		}),
 	}
+}
+
+// shutdown stops the node and waits until the data directory is free.
+func (a *app) shutdown(ctx context.Context) error {
+	c := a.running()
+	if err := c.Shutdown(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, downLimit, wire.Refuse("still_up", "the node did not end within %s", downLimit))
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !wire.IsCode(c.Ping(ctx), control.NotRunning) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 func (a *app) nodeRun() *cobra.Command {

@@ -98,7 +98,7 @@ func (a *app) run(cmd *cobra.Command, args []string, o runOptions) error {
 	if err != nil || o.detach {
 		return err
 	}
-	return a.follow(n, id, shown, outputsTo{dir: o.outputs, name: spec.Name, wanted: spec.Outputs != ""})
+	return a.follow(n, id, shown, outputsTo{dir: o.outputs, name: spec.Name, wanted: spec.Outputs != "", nowhere: spec.Outputs == "" && spec.Image == nil})
 }
 
 // freshDir is the absolute path of a folder that must not exist yet.

@@ -43,7 +43,7 @@ type place func() (string, error)
 
 func (a *app) testnetUp(where place) *cobra.Command {
 	var providers, clients int
-	var inProcess bool
+	var inProcess, docker bool
 	var hostile []string
 	var tick time.Duration
 	cmd := &cobra.Command{
@@ -55,10 +55,13 @@ func (a *app) testnetUp(where place) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if inProcess && docker {
+				return usage("--docker is for nodes in processes of their own; leave --in-process out")
+			}
 			if inProcess {
 				return a.testnetLocal(ctx, testnet.LocalOptions{Dir: dir, Providers: providers, Clients: clients, Tick: tick})
 			}
-			o := testnet.Options{Dir: dir, Providers: providers, Clients: clients, Behave: hostile, Tick: tick}
+			o := testnet.Options{Dir: dir, Providers: providers, Clients: clients, Behave: hostile, Tick: tick, Docker: docker}
 			if o.Souk, o.Hostile, err = programs(); err != nil {
 				return err
 			}
@@ -84,6 +87,7 @@ func (a *app) testnetUp(where place) *cobra.Command {
 	f.IntVar(&clients, "clients", 1, "clients")
 	f.StringArrayVar(&hostile, "hostile", nil, "one more provider that cheats: overcharge, withhold, equivocate, vanish, …, one for each lease, comma-separated (repeatable)")
 	f.BoolVar(&inProcess, "in-process", false, "run all nodes in this process, in the foreground, until it is asked to end")
+	f.BoolVar(&docker, "docker", false, "the honest providers run container images too, on raw runc where Docker has no runsc")
 	f.DurationVar(&tick, "tick", time.Second, "the providers' tick")
 	return cmd
 }

@@ -100,7 +100,7 @@ type server struct {
 func (s *server) run(ctx context.Context) error {
 	for {
 		if ctx.Err() != nil {
-			return wire.Refuse(wire.OverLimit, "this challenge takes longer than %s", MaxTime)
+			return tooLong()
 		}
 		var m pb.ChallengeRequest
 		err := s.conn.Read(&m, controlLimit, wire.IdleTimeout)
@@ -116,8 +116,12 @@ func (s *server) run(ctx context.Context) error {
 	}
 }
 
-func (s *server) answer(ctx context.Context, m *pb.ChallengeRequest) error {
-	ctx, cancel := context.WithTimeout(ctx, MaxWork)
+func tooLong() error {
+	return wire.Refuse(wire.OverLimit, "this challenge takes longer than %s", MaxTime)
+}
+
+func (s *server) answer(whole context.Context, m *pb.ChallengeRequest) error {
+	ctx, cancel := context.WithTimeout(whole, MaxWork)
 	defer cancel()
 	switch q := m.GetRequest().(type) {
 	case *pb.ChallengeRequest_Ping:
@@ -131,7 +135,7 @@ func (s *server) answer(ctx context.Context, m *pb.ChallengeRequest) error {
 	case *pb.ChallengeRequest_Chase:
 		return s.chase(ctx, q.Chase)
 	case *pb.ChallengeRequest_Show:
-		return s.show(int(q.Show.GetIndex()))
+		return s.show(whole, int(q.Show.GetIndex()))
 	default:
 		return wire.Malformed("neither a ping, a product, a fill, a sweep, a chase nor a show")
 	}
@@ -229,14 +233,18 @@ func (s *server) commit(results []result) error {
 	return s.conn.Write(&pb.ChallengeAnswer{Answer: &pb.ChallengeAnswer_Commit{Commit: &pb.ChallengeCommit{Hashes: hashes}}})
 }
 
-// show sends one of the last results, once.
-func (s *server) show(index int) error {
+// show sends one of the last results, once. Devices are held meanwhile, so a
+// client that takes it in drop by drop is cut off.
+func (s *server) show(ctx context.Context, index int) error {
 	if index >= len(s.last) || s.last[index].size() == 0 {
 		return wire.Malformed("there is no result %d to show, or it was shown", index)
 	}
 	r := s.last[index]
 	s.last[index] = result{}
 	for at := 0; at < r.size(); at += frameBytes {
+		if ctx.Err() != nil {
+			return tooLong()
+		}
 		if err := s.conn.Write(&pb.ChallengeAnswer{Answer: &pb.ChallengeAnswer_Data{Data: &pb.ChallengeData{Data: r.chunk(at)}}}); err != nil {
 			return err
 		}

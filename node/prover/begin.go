@@ -51,10 +51,11 @@ func (p *Prover) begin(ctx context.Context, client peer.ID, start challenge.Star
 	if s.devices, err = s.hold(); err != nil {
 		return nil, err
 	}
-	if err := p.occupy(s.devices); err != nil {
+	if err := p.occupy(s.devices, l.stranger); err != nil {
 		s.devices = nil // another challenge's
 		return nil, err
 	}
+	s.began = p.Now()
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}

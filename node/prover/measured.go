@@ -34,13 +34,13 @@ func (p *Prover) Measured(slug string, count int) []offer.Measurement {
 	return out
 }
 
-// learn remembers how fast the devices were, where this node asked itself, and
+// learn remembers, once for each session, how fast the devices were, where this node asked itself, and
 // who may give a measurement back.
 func (p *Prover) learn(s *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case s.simulated || s.ops == 0:
+	case s.simulated || s.ops == 0 || s.learned:
 	case s.client != "" && (s.chased || s.blocks == 0):
 		p.finished.Add(s.client, finished{s.start.Slug, s.start.Count, p.Now()})
 	case s.client == "":
@@ -50,6 +50,7 @@ func (p *Prover) learn(s *session) {
 		}
 		p.speeds[s.start.Slug] = learned
 	}
+	s.learned = s.learned || s.chased
 }
 
 // Keep implements challenge.Prover: it takes a measurement from a client that

@@ -15,7 +15,7 @@ package prover
 import (
 	"context"
 	"log/slog"
-	"slices"
+	"math"
 	"sync"
 	"time"
 
@@ -49,6 +49,12 @@ const (
 	ProductTime = 6 * time.Second  // of all products of one challenge: two of challenge.Options.Work, under load, and finding a rate out
 	MemoryTime  = 6 * time.Second  // of filling for a stranger; 64 MiB where the rate isn't known yet
 
+	// A stranger costs nothing to be, so all of them together get no more of a
+	// device than StrangerTime at once, and a StrangerShare of all time: else they
+	// could keep it from being leased.
+	StrangerTime  = challenge.MaxTime + challenge.MaxWork
+	StrangerShare = 0.25
+
 	maxPeers     = 4096
 	unknownBlock = 1024 // blocks that are filled for a stranger before the rate is known
 )
@@ -81,8 +87,9 @@ type Prover struct {
 	self peer.ID
 
 	mu       sync.Mutex
-	busy     map[string]bool  // device ID
-	asking   map[peer.ID]bool // one challenge at a time
+	busy     map[string]bool          // device ID
+	given    map[string]*rate.Limiter // seconds of strangers, by device ID
+	asking   map[peer.ID]bool         // one challenge at a time
 	asks     *lru.Cache[peer.ID, *rate.Limiter]
 	finished *lru.Cache[peer.ID, finished]
 	speeds   map[string]speed // by slug, as this node measured itself
@@ -125,7 +132,7 @@ func New(c Config) (*Prover, error) {
 	}
 	done, err := lru.New[peer.ID, finished](maxPeers)
 	return &Prover{
-		Config: c, self: self, busy: map[string]bool{}, asking: map[peer.ID]bool{}, asks: asks, finished: done,
+		Config: c, self: self, busy: map[string]bool{}, given: map[string]*rate.Limiter{}, asking: map[peer.ID]bool{}, asks: asks, finished: done,
 		speeds: map[string]speed{}, book: book{},
 	}, err
 }
@@ -157,11 +164,17 @@ func (p *Prover) leave(client peer.ID) {
 }
 
 // occupy takes devices for one challenge, all or none.
-func (p *Prover) occupy(devices []device.Device) error {
+func (p *Prover) occupy(devices []device.Device, stranger bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if slices.ContainsFunc(devices, func(d device.Device) bool { return p.busy[d.ID] }) {
-		return wire.Refuse(wire.Busy, "another challenge is going on").After(time.Minute)
+	now := p.Now()
+	for _, d := range devices {
+		if p.busy[d.ID] {
+			return wire.Refuse(wire.Busy, "another challenge is going on").After(time.Minute)
+		}
+		if g := p.given[d.ID]; stranger && g != nil && g.TokensAt(now) <= 0 {
+			return wire.Refuse(wire.Busy, "these devices were challenged a lot lately").After(time.Minute)
+		}
 	}
 	for _, d := range devices {
 		p.busy[d.ID] = true
@@ -174,6 +187,19 @@ func (p *Prover) vacate(devices []device.Device) {
 	defer p.mu.Unlock()
 	for _, d := range devices {
 		delete(p.busy, d.ID)
+	}
+}
+
+// spend notes for how long a stranger has had devices.
+func (p *Prover) spend(devices []device.Device, held time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	most := int(StrangerTime.Seconds())
+	for _, d := range devices {
+		if p.given[d.ID] == nil {
+			p.given[d.ID] = rate.NewLimiter(StrangerShare, most)
+		}
+		p.given[d.ID].ReserveN(p.Now(), min(int(math.Ceil(held.Seconds())), most)) // below zero, if need be
 	}
 }
 

@@ -3,7 +3,9 @@ package prover_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
@@ -132,6 +134,28 @@ func TestAPeerMayChallengeOnlySoOften(t *testing.T) {
 	w.now = w.now.Add(prover.Window / prover.PerPeer)
 	require.NoError(t, ask("often"))
 	require.True(t, wire.IsCode(ask("often"), wire.RateLimited))
+}
+
+func TestManyStrangersLeaveDevicesToLeases(t *testing.T) {
+	w := newWorld(t, func(c *prover.Config) {
+		c.Leased = func(peer.ID, market.Hash) ([]device.Device, error) { return devices()[:2], nil }
+	})
+	began, had := w.now, time.Duration(0)
+	for i := range 200 {
+		s, err := w.Begin(t.Context(), peer.ID(fmt.Sprint("sybil", i)), start(2))
+		w.now = w.now.Add(time.Minute)
+		if err == nil {
+			had += time.Minute
+			s.Close()
+		} else {
+			require.True(t, wire.IsCode(err, wire.Busy), "%v", err)
+		}
+	}
+	require.LessOrEqual(t, had, time.Duration(float64(w.now.Sub(began))*prover.StrangerShare)+prover.StrangerTime+time.Minute)
+	require.Greater(t, had, 10*time.Minute, "strangers may still challenge")
+	s, err := w.Begin(t.Context(), "tenant", challenge.Start{Lease: market.Hash{1}, Slug: slug, Count: 2})
+	require.NoError(t, err, "who has leased them may")
+	s.Close()
 }
 
 func TestAStrangerGetsOnlySoMuchTime(t *testing.T) {

@@ -24,11 +24,13 @@ type session struct {
 	limit     limited
 	held      *capacity.Reservation // nil: the devices are those of a lease
 	devices   []device.Device
+	began     time.Time // the hold on them
 	kernels   []kernel.Kernel
 	simulated bool
 	blocks    uint64
 	memories  []kernel.Memory
 	chased    bool
+	learned   bool
 
 	mu      sync.Mutex
 	ops     float64       // of the longest product of one device, and how long it took
@@ -133,7 +135,9 @@ func (s *session) Chase(ctx context.Context, nonce, start uint64, steps int) ([]
 		out[i] = trace.Words
 		return err
 	})
-	s.chased = err == nil
+	if s.chased = err == nil; s.chased { // now: the client may give its measurement back before this side sees the end
+		s.p.learn(s)
+	}
 	return out, err
 }
 
@@ -175,6 +179,9 @@ func (s *session) Close() {
 	}
 	if err := errors.Join(failed...); err != nil {
 		s.p.Log.Error("a device of a challenge isn't given back whole", "slug", s.start.Slug, "err", err)
+	}
+	if s.limit.stranger {
+		s.p.spend(s.devices, s.p.Now().Sub(s.began))
 	}
 	s.p.vacate(s.devices)
 	if s.held != nil {

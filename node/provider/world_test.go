@@ -160,11 +160,12 @@ type guest struct {
 	request market.Request
 	job     market.Job
 	paid    market.Amount
-	skew    time.Duration // of its clock
+	skew    time.Duration                     // of its clock
+	holds   *atomic.Pointer[pb.ChannelStatus] // of the channel; nil: nothing
 }
 
 func newGuest(t *testing.T, s *shop) *guest {
-	g := &guest{t: t, shop: s}
+	g := &guest{t: t, shop: s, holds: new(atomic.Pointer[pb.ChannelStatus])}
 	var key crypto.PrivKey
 	g.host, key = newHost(t)
 	var err error
@@ -196,6 +197,9 @@ func (g *guest) LeaseStatus(context.Context, peer.ID, market.Quote, market.Signa
 }
 
 func (g *guest) ChannelStatus(context.Context, peer.ID, market.Hash, status.BootID, uint64) (*pb.ChannelStatus, error) {
+	if held := g.holds.Load(); held != nil {
+		return held, nil
+	}
 	return &pb.ChannelStatus{BootId: g.boot[:]}, nil
 }
 

@@ -166,3 +166,16 @@ type JobError struct {
 }
 
 func (e *JobError) Error() string { return e.Reason }
+
+// ProviderError is a failure of the provider's with what a client may be told of
+// it. Other errors of a provider are for its own log: they may name its files,
+// its network and what other programs said.
+type ProviderError struct {
+	Reason string // one sentence of this executor's own words
+	Err    error  // the rest, for the log
+}
+
+func (e *ProviderError) Error() string { return e.Reason + ": " + e.Err.Error() }
+
+// Unwrap gives the rest.
+func (e *ProviderError) Unwrap() error { return e.Err }

@@ -104,6 +104,17 @@ func TestProgressOfAPullIsToldToTheClient(t *testing.T) {
 	require.True(t, v.last.Charged.IsZero())
 }
 
+func TestAClientIsToldOnlyWhatIsMeantForIt(t *testing.T) {
+	s, _ := newYard(t)
+	g := newImageGuest(t, s)
+	g.job.Args = []string{"broken"}
+	a := g.leaseImage()
+	v := g.attach(a, 0)
+	require.NoError(t, v.next(isDone))
+	require.Equal(t, market.ProviderFailed, v.last.Outcome)
+	require.Equal(t, "the registry can't be used", s.record(a.Lease.Hash()).Reason)
+}
+
 func TestAnExecutorThatStopsLeavesTheOffersAndComesBack(t *testing.T) {
 	s, docker := newYard(t)
 	offers := func(kinds ...string) func() bool {

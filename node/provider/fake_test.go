@@ -3,6 +3,7 @@ package provider_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -46,6 +47,10 @@ func (s *stage) fall(sick error) {
 func (s *stage) Prepare(ctx context.Context, spec executor.Spec) (executor.Execution, error) {
 	if len(spec.Args) > 0 && spec.Args[0] == "bad" {
 		return nil, &executor.JobError{Reason: "the module has no _start"}
+	}
+	if len(spec.Args) > 0 && spec.Args[0] == "broken" {
+		why := errors.New("open /home/me/.docker/config.json: permission denied")
+		return nil, &executor.ProviderError{Reason: "the registry can't be used", Err: why}
 	}
 	if len(spec.Args) > 0 && spec.Args[0] == "slow" {
 		spec.Progress("pulling 120 of 800 MiB")

@@ -125,13 +125,15 @@ func (l *lease) failed(ctx context.Context, why error) error {
 	l.p.Log.Warn("execution failed", "lease", l.hash, "why", why)
 	detail := "the provider could not run the job"
 	var bad *executor.JobError
+	var told *executor.ProviderError
 	if lost := l.deviceLost(); errors.As(why, &bad) {
 		detail = bad.Reason
 	} else if lost != nil {
 		detail = lost.Error()
-	} else if l.job.Image != nil { // Docker's and registries' own words, which say what the client can do
-		detail = strings.ReplaceAll(strings.Join(strings.Fields(why.Error()), " "), filepath.Dir(l.p.Dir), "…")
+	} else if errors.As(why, &told) {
+		detail = told.Reason
 	}
+	detail = strings.ReplaceAll(strings.Join(strings.Fields(detail), " "), filepath.Dir(l.p.Dir), "…")
 	return l.end(ctx, market.ProviderFailed, executor.Result{Cause: executor.Failed, Detail: detail})
 }
 

@@ -23,14 +23,14 @@ func (e *Executor) Prepare(ctx context.Context, spec executor.Spec) (executor.Ex
 		return nil, err
 	}
 	if len(spec.Egress) > 0 && e.cfg.Egress == nil {
-		return nil, errors.New("this provider gives jobs no network, and this one asks to connect somewhere")
+		return nil, unable(errors.New("the lease has egress"), "this provider gives jobs no network, and this one asks to connect somewhere")
 	}
 	if err := e.open(); err != nil {
 		return nil, err
 	}
 	d, err := e.daemon(ctx)
 	if err != nil {
-		return nil, err
+		return nil, unable(err, "this provider's Docker can't run jobs now")
 	}
 	dir := filepath.Join(e.jobs(), spec.ID)
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -58,7 +58,7 @@ func (e *Executor) prepare(ctx context.Context, d daemon, dir string, spec execu
 		return nil, err
 	}
 	if p.grant, err = e.grantDevices(ctx, d, spec.Devices); err != nil {
-		return nil, err
+		return nil, unable(err, "this provider can't pass the leased devices into a container")
 	}
 	p.cgroup = parentCgroup(d.CgroupDriver, e.cfg.Node, spec.ID)
 	limits := spec.Limits
@@ -82,7 +82,11 @@ func (e *Executor) prepare(ctx context.Context, d daemon, dir string, spec execu
 
 // make has the daemon make the container, and records it.
 func (e *Executor) make(ctx context.Context, p plan, rec record) (*execution, error) {
-	made, err := e.api.ContainerCreate(ctx, p.options())
+	options := p.options()
+	made, err := e.api.ContainerCreate(ctx, options)
+	if err != nil && ctx.Err() != nil { // the daemon may have made it all the same
+		err = errors.Join(err, e.removeContainer(options.Name))
+	}
 	switch {
 	case errdefs.IsInvalidArgument(err):
 		return nil, refuse("Docker takes no such container: %s", faultOf(err))
@@ -115,7 +119,7 @@ func (e *Executor) wire(ctx context.Context, spec executor.Spec) (*Wiring, error
 	}
 	w, err := e.cfg.Egress(ctx, spec)
 	if err != nil {
-		return nil, fmt.Errorf("the job's way to the network could not be made: %w", err)
+		return nil, unable(err, "the job's way to the network could not be made")
 	}
 	return w, nil
 }

@@ -147,10 +147,11 @@ func pullFault(ctx context.Context, ref name.Digest, err error) error {
 	if cause := context.Cause(ctx); errors.As(cause, &fault) || errors.Is(cause, errFull) {
 		return cause
 	}
-	return fmt.Errorf("the image %s could not be pulled: %s", ref, faultOf(err))
+	// Docker repeats what it was answered, and a registry may have sent it anywhere.
+	return unable(err, "this provider's Docker could not pull the image %s", ref)
 }
 
-var errFull = fmt.Errorf("Docker's disk would have less than %d MiB or %d files left, so no image is brought", keepFree>>20, keepFiles) //nolint:staticcheck // a name
+var errFull = unable(fmt.Errorf("it would have less than %d MiB or %d files left", keepFree>>20, keepFiles), "this provider's disk has no room for the image")
 
 // guardDisk ends what it watches over once the disk with the daemon's folder has
 // lost more than most bytes, files counted as such. A daemon elsewhere has no such folder here.

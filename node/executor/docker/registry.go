@@ -41,7 +41,7 @@ type offered struct {
 func (e *Executor) ask(ctx context.Context, ref name.Digest, arch string) (o offered, err error) {
 	creds, err := credentials(e.cfg.Auth)
 	if err != nil {
-		return o, err
+		return o, unable(err, "this provider's registry credentials can't be used")
 	}
 	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
 	defer cancel()
@@ -91,11 +91,11 @@ func registryFault(ref name.Digest, err error) error {
 	case errors.As(err, &answered) && (answered.StatusCode == http.StatusUnauthorized || answered.StatusCode == http.StatusForbidden):
 		return refuse("the registry gives %s only to those it knows, and this provider has no credentials for it; use a public image, or bring it as an archive", ref)
 	case errors.As(err, &answered):
-		return fmt.Errorf("the registry of %s answers with HTTP status %d: %w", ref, answered.StatusCode, err)
+		return unable(err, "the registry of %s answers with HTTP status %d", ref, answered.StatusCode)
 	case errors.Is(err, errPrivate):
 		return refuse("the registry of %s has a private address, and this provider asks only public ones", ref)
 	case errors.As(err, &unreachable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return fmt.Errorf("the registry of %s can't be reached: %w", ref, err)
+		return unable(err, "the registry of %s can't be reached", ref)
 	}
 	return refuse("what the registry has as %s is not what its digest names: %s", ref, faultOf(err))
 }

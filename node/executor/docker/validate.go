@@ -20,6 +20,11 @@ func refuse(format string, args ...any) error {
 	return &executor.JobError{Reason: fmt.Sprintf(format, args...)}
 }
 
+// unable makes a *executor.ProviderError.
+func unable(err error, format string, args ...any) error {
+	return &executor.ProviderError{Reason: fmt.Sprintf(format, args...), Err: err}
+}
+
 // validate refuses a Spec that can't run anywhere, and one that this
 // node should not have handed on.
 func validate(s executor.Spec) error {

@@ -1,0 +1,24 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/stretchr/testify/require"
+
+	"souk/node/executor"
+)
+
+// A registry can lead Docker to a page of the provider's own network; Docker
+// then says what was on it.
+func TestClientsAreNotToldWhatDockerReadElsewhere(t *testing.T) {
+	ref, err := name.NewDigest("example.com/app@" + sum(nil))
+	require.NoError(t, err)
+	err = pullFault(context.Background(), ref, errors.New(`error parsing HTTP 404 response body: "the router's secret"`))
+	var told *executor.ProviderError
+	require.ErrorAs(t, err, &told)
+	require.NotContains(t, told.Reason, "secret")
+	require.ErrorContains(t, err, "secret", "the provider's log has it")
+}

@@ -134,7 +134,7 @@ func New(cfg Config) (*Executor, error) {
 		return nil, err
 	}
 	e := &Executor{cfg: cfg, api: api, running: map[string]*execution{}}
-	e.images = &images{exec: e, path: dir}
+	e.images = &images{exec: e, path: dir, bringing: make(chan struct{}, 1)}
 	if err := e.clean(); err != nil {
 		return nil, fmt.Errorf("the docker executor's folder can't be used: %w", err)
 	}

@@ -35,7 +35,7 @@ type images struct {
 	exec *Executor
 	path string // folder of imagesFile
 
-	bringing sync.Mutex // one image is brought at a time, so that limits hold
+	bringing chan struct{} // one image is brought at a time, so that limits hold
 
 	mu   sync.Mutex
 	held map[string]int // by ID: being prepared
@@ -59,6 +59,17 @@ func (c *images) get(ctx context.Context, d daemon, dir string, spec executor.Sp
 		return found, err
 	}
 	return found, nil
+}
+
+// turn waits until no other image is being brought, for as long as ctx: another
+// client's registry may be slow.
+func (c *images) turn(ctx context.Context) (done func(), err error) {
+	select {
+	case c.bringing <- struct{}{}:
+		return func() { <-c.bringing }, nil
+	case <-ctx.Done():
+		return nil, unable(ctx.Err(), "other jobs' images took too long on this provider, and this one's turn didn't come")
+	}
 }
 
 func (c *images) hold(id string) {

@@ -15,6 +15,7 @@ import (
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/client"
 
+	"souk/node/blob"
 	"souk/node/executor"
 )
 
@@ -28,7 +29,11 @@ const (
 func (c *images) byArchive(ctx context.Context, d daemon, dir string, spec executor.Spec) (found image.InspectResponse, err error) {
 	path := filepath.Join(dir, archiveFile)
 	tell(spec, "reading the image's archive")
-	if err := c.exec.cfg.Source.Export(ctx, spec.Owner, spec.Image.Archive, path, c.exec.cfg.MaxImage); err != nil {
+	err = c.exec.cfg.Source.Export(ctx, spec.Owner, spec.Image.Archive, path, c.exec.cfg.MaxImage)
+	if errors.Is(err, blob.ErrTooLarge) {
+		return found, unable(err, "the image's archive has more than the %d MiB up to which this provider takes images", c.exec.cfg.MaxImage>>20)
+	}
+	if err != nil {
 		return found, fmt.Errorf("the image's archive could not be read: %w", err)
 	}
 	defer os.Remove(path)
@@ -44,8 +49,11 @@ func (c *images) byArchive(ctx context.Context, d daemon, dir string, spec execu
 	if err != nil {
 		return found, err
 	}
-	c.bringing.Lock()
-	defer c.bringing.Unlock()
+	done, err := c.turn(ctx)
+	if err != nil {
+		return found, err
+	}
+	defer done()
 	if found, here, err := c.local(ctx, a.id()); err != nil || here {
 		return found, err
 	}

@@ -44,8 +44,11 @@ func (c *images) byRef(ctx context.Context, d daemon, spec executor.Spec) (found
 	if err != nil {
 		return found, err
 	}
-	c.bringing.Lock()
-	defer c.bringing.Unlock()
+	done, err := c.turn(ctx)
+	if err != nil {
+		return found, err
+	}
+	defer done()
 	if found, here, err := c.byDigest(ctx, ref, spec.Owner); err != nil || here {
 		return found, err // another job brought it meanwhile
 	}

@@ -22,3 +22,15 @@ func TestClientsAreNotToldWhatDockerReadElsewhere(t *testing.T) {
 	require.NotContains(t, told.Reason, "secret")
 	require.ErrorContains(t, err, "secret", "the provider's log has it")
 }
+
+func TestWhoWaitsForItsTurnMayGiveUp(t *testing.T) {
+	c := &images{bringing: make(chan struct{}, 1)}
+	done, err := c.turn(t.Context())
+	require.NoError(t, err)
+	_, err = c.turn(ended(t))
+	require.ErrorIs(t, err, context.Canceled)
+	done()
+	done, err = c.turn(t.Context())
+	require.NoError(t, err)
+	done()
+}

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/ipfs/go-cid"
 	"github.com/stretchr/testify/require"
+
+	"souk/node/blob"
+	"souk/node/executor"
 )
 
 // nothing is a source without data.
@@ -114,6 +118,21 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 			require.NotContains(t, err.Error(), "\n", "one sentence")
 		})
 	}
+}
+
+// endless is a source whose data is over every limit.
+type endless struct{ nothing }
+
+func (endless) Export(context.Context, string, cid.Cid, string, int64) error {
+	return fmt.Errorf("export: %w", blob.ErrTooLarge)
+}
+
+func TestAnArchiveOverTheLimitIsForAnotherProvider(t *testing.T) {
+	c := &images{exec: &Executor{cfg: Config{Source: endless{}, MaxImage: 3 << 20}}}
+	_, err := c.byArchive(t.Context(), daemon{}, t.TempDir(), executor.Spec{Image: &executor.Image{}})
+	var fault *executor.ProviderError
+	require.ErrorAs(t, err, &fault)
+	require.Equal(t, "the image's archive has more than the 3 MiB up to which this provider takes images", fault.Reason)
 }
 
 func TestCheckTellsStoppedFromForbidden(t *testing.T) {

@@ -31,7 +31,7 @@ func (c *images) byArchive(ctx context.Context, d daemon, dir string, spec execu
 	tell(spec, "reading the image's archive")
 	err = c.exec.cfg.Source.Export(ctx, spec.Owner, spec.Image.Archive, path, c.exec.cfg.MaxImage)
 	if errors.Is(err, blob.ErrTooLarge) {
-		return found, unable(err, "the image's archive has more than the %d MiB up to which this provider takes images", c.exec.cfg.MaxImage>>20)
+		return found, unable(blob.ErrTooLarge, "the image's archive has more than the %d MiB up to which this provider takes images", c.exec.cfg.MaxImage>>20)
 	}
 	if err != nil {
 		return found, fmt.Errorf("the image's archive could not be read: %w", err)

@@ -62,6 +62,13 @@ func (s *shelf) why(kind string) error {
 	return s.trouble[kind]
 }
 
+// lost says whether a kind's executions of before weren't looked for yet.
+func (s *shelf) lost(kind string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unfound[kind]
+}
+
 func (s *shelf) note(kind string, err error) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,10 +172,7 @@ func kindOf(l ledger.Lease) string {
 // findAgain ends what an executor that couldn't be asked at the start has
 // left: its leases have ended without it.
 func (p *Provider) findAgain(ctx context.Context, kind string) error {
-	p.shelf.mu.Lock()
-	missing := p.shelf.unfound[kind]
-	p.shelf.mu.Unlock()
-	if !missing {
+	if !p.shelf.lost(kind) {
 		return nil
 	}
 	found, err := p.shelf.byID[kind].Recover(ctx)

@@ -153,6 +153,24 @@ func TestWhatAStoppedDaemonHidesIsEndedLater(t *testing.T) {
 	s.nothingHeld()
 }
 
+// Docker comes back between a node's start and its first look: a job that
+// prepared then would be taken for one that was left over.
+func TestNothingIsPreparedBeforeWhatIsLeftWasLookedFor(t *testing.T) {
+	s, docker := newYard(t)
+	g := newImageGuest(t, s)
+	g.job.Args = []string{"slow"}
+	a := g.leaseImage()
+	preparing := func(e *pb.RunEvent) bool { return e.GetState().GetDetail() == "pulling 120 of 800 MiB" }
+	require.NoError(t, g.attach(a, 0).next(preparing))
+	docker.fall(errors.New("the Docker daemon doesn't answer"))
+	s.restart()
+	require.NoError(t, g.reconcile())
+	v := g.attach(a, 0)
+	require.NoError(t, v.next(isDone))
+	require.Equal(t, market.ProviderFailed, v.last.Outcome)
+	require.Equal(t, "docker jobs can't run here now", s.record(a.Lease.Hash()).Reason)
+}
+
 func TestWhatAKindOfJobCantHaveIsRefused(t *testing.T) {
 	s, _ := newYard(t)
 	for name, c := range map[string]struct {

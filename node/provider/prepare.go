@@ -86,8 +86,12 @@ func (l *lease) gather(ctx context.Context) error {
 // making is what preparing is, until the executor says more.
 var making = map[string]string{market.KindWASM: "compiling the module", market.KindDocker: "getting the image"}
 
-// workspace makes the execution; a Cancel ends that too.
+// workspace makes the execution; a Cancel ends that too. Nothing is made before
+// what was left was looked for: it would be taken for something left.
 func (l *lease) workspace(ctx context.Context) (executor.Execution, error) {
+	if l.p.shelf.lost(l.job.Kind()) {
+		return nil, &executor.ProviderError{Reason: l.job.Kind() + " jobs can't run here now", Err: errors.New("executions of before weren't looked for yet")}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	watched := make(chan struct{})

@@ -121,7 +121,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 }
 
 // endless is a source whose data is over every limit.
-type endless struct{ nothing }
+type endless struct{}
 
 func (endless) Export(context.Context, string, cid.Cid, string, int64) error {
 	return fmt.Errorf("export: %w", blob.ErrTooLarge)

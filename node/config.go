@@ -30,7 +30,8 @@ type Config struct {
 	Caps    client.Caps
 	Provide *Provide // nil: this node makes no offers
 
-	Log *slog.Logger
+	Metrics string // TCP address to serve Prometheus' metrics at; empty: they aren't
+	Log     *slog.Logger
 }
 
 // Provide says what a node leases out, and for how much. Zero figures of the

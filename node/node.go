@@ -139,6 +139,11 @@ func (n *Node) open(ctx context.Context) error {
 		s.answerChallenges(n)
 		s.advertise(n)
 	}
+	if n.cfg.Metrics != "" {
+		if err := n.serveMetrics(n.cfg.Metrics); err != nil {
+			return err
+		}
+	}
 	return n.client.Start(ctx)
 }
 

@@ -24,9 +24,9 @@ func (a *app) openNode(ctx context.Context, c config.Config, provide bool) (Node
 	cfg := node.Config{
 		Dir: c.DataDir, Key: key, Network: c.Network, Version: version, Listen: c.Listen, Bootstrap: c.Bootstrap,
 		Loopback: c.Loopback, LocalDiscovery: c.MDNS, AdvertiseEvery: c.Provider.AdvertiseEvery,
-		Client: client.Times{Find: c.Client.Find, Lost: c.Client.LostAfter},
-		Caps:   client.Caps{PerPeer: c.Client.CapPeer, InAll: c.Client.CapTotal},
-		Log:    a.logger(c),
+		Client:  client.Times{Find: c.Client.Find, Lost: c.Client.LostAfter},
+		Caps:    client.Caps{PerPeer: c.Client.CapPeer, InAll: c.Client.CapTotal},
+		Metrics: c.Metrics, Log: a.logger(c),
 	}
 	if c.Region != "any" {
 		cfg.Region = c.Region

@@ -35,6 +35,7 @@ type Config struct {
 	Loopback  bool // nothing leaves this machine
 	Region    string
 	LogLevel  slog.Level
+	Metrics   string // TCP address; empty: none are served
 	Provider  Provider
 	Devices   Devices
 	Docker    Docker

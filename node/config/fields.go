@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,7 @@ func networkFields() []field {
 		one("mdns", "find peers on the local network", "true", func(c *Config, s string) error { return boolean(&c.MDNS, s) }),
 		one("loopback", "never talk outside this machine (testnets)", "false", func(c *Config, s string) error { return boolean(&c.Loopback, s) }),
 		one("region", "where this machine stands: any, eu, na, ap, sa, me or af", "any", readRegion),
+		one("metrics", "TCP address to serve Prometheus' metrics at, such as 127.0.0.1:9464; none: they aren't", "", readMetrics),
 		one("log_level", "what the node logs: debug, info, warn or error", "info", readLevel),
 	}
 }
@@ -216,5 +218,16 @@ func duration(to *time.Duration, s string, least, most time.Duration) error {
 		return fmt.Errorf("%s is not from %s to %s", d, least, most)
 	}
 	*to = d
+	return nil
+}
+
+func readMetrics(c *Config, s string) error {
+	c.Metrics = s
+	if s == "" {
+		return nil
+	}
+	if _, port, err := net.SplitHostPort(s); err != nil || port == "" {
+		return errors.New("write an address and a port, such as 127.0.0.1:9464")
+	}
 	return nil
 }

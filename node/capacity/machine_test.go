@@ -29,6 +29,7 @@ type row struct {
 	until     time.Time
 	committed bool
 	released  bool
+	gone      bool // a device was out when it was to be committed
 }
 
 func (b *book) live(r *row) bool {
@@ -84,11 +85,11 @@ func (b *book) commit(t *rapid.T) {
 	}
 	live := b.live(row)
 	err := row.r.Commit()
-	gone := live && !row.committed && b.lacks(row)
-	require.Equal(t, live && !gone, err == nil)
-	require.Equal(t, gone, errors.Is(err, ErrRemoved))
-	row.committed = row.committed || live && !gone
-	row.released = row.released || gone
+	row.gone = row.gone || live && !row.committed && b.lacks(row) // and every later Commit says so again
+	require.Equal(t, live && !row.gone, err == nil)
+	require.Equal(t, row.gone, errors.Is(err, ErrRemoved))
+	row.committed = row.committed || live && !row.gone
+	row.released = row.released || row.gone
 }
 
 // lacks tells that a device of the row is out now.

@@ -64,7 +64,7 @@ func (e *Executor) removeOrphans(ctx context.Context) error {
 	for _, c := range list.Items {
 		var rec record
 		id := c.Labels[LabelExecution]
-		if validID(id) && control.Read(filepath.Join(e.jobs(), id), recordFile, &rec) == nil && rec.Container == c.ID {
+		if executor.ValidID(id) && control.Read(filepath.Join(e.jobs(), id), recordFile, &rec) == nil && rec.Container == c.ID {
 			continue
 		}
 		failed = errors.Join(failed, e.removeContainer(c.ID))

@@ -24,7 +24,7 @@ const (
 	prepareTime   = 10 * time.Minute
 	keepOutputs   = time.Hour
 	maxOutput     = 1 << 30 // bytes
-	maxLog        = 64 << 20
+	maxLog        = market.MaxLogBytes
 	resealAfter   = time.Minute
 )
 

@@ -21,6 +21,8 @@ import (
 	"fmt"
 
 	"github.com/ipfs/go-cid"
+
+	protocol "souk/protocol/blob"
 )
 
 // The shape of the DAGs that souk makes, and the limits on those it takes.
@@ -28,9 +30,9 @@ const (
 	ChunkSize = 262_144 // bytes of a file in one leaf, as kubo cuts them
 	FileLinks = 174     // links in a file's inner node, as kubo lays them out
 
-	MaxBlock = 262_144 // bytes in one block
-	MaxLinks = 1_024   // links in one block, so also entries in one folder
-	MaxDepth = 64      // blocks on the way from a root to a leaf, both counted
+	MaxBlock = protocol.MaxBlock // bytes in one block
+	MaxLinks = 1_024             // links in one block, so also entries in one folder
+	MaxDepth = 64                // blocks on the way from a root to a leaf, both counted
 	// maxFolders leaves eight levels of MaxDepth for the file at the bottom.
 	maxFolders = MaxDepth - 8
 

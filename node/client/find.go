@@ -50,7 +50,7 @@ func (e *Engine) find(ctx context.Context, n Need, fits func(offer.Offer) bool) 
 	offers := e.cachedOffers()
 	if len(offers) == 0 && s.skewed > 0 {
 		return nil, wire.Refuse(wire.ClockSkew, "%s answered with offers that are long over or from the future", countOf(s.skewed)).
-			Near("clocks at most %s apart: set the one that is wrong, here that is probably this machine's", maxSkew)
+			Near("clocks at most %s apart: set the one that is wrong, here that is probably this machine's", offer.Tolerance)
 	}
 	return offers, nil
 }

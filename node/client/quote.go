@@ -22,11 +22,8 @@ const (
 	quoteRounds = 3 // while nobody has quoted, each of twice as many
 	// maxPrepay is the most ticks that are paid ahead; DESIGN §6's default.
 	maxPrepay  = 1
-	maxPrepare = 2 * time.Hour // from the quote's end to startBy
-	maxSkew    = 5 * time.Minute
+	maxPrepare = 2 * time.Hour    // from the quote's end to startBy
 	quoteWait  = 10 * time.Second // for one provider's quote
-	maxLog     = 64 << 20         // bytes; DESIGN §11
-	maxOutput  = 16 << 30         // bytes; DESIGN §11
 )
 
 // consider looks for providers and asks the best for quotes. The candidates
@@ -135,8 +132,8 @@ func (e *Engine) checkQuote(q lease.Quoted, c *candidate, n Need) error {
 	skew := time.Duration(int64(e.nowMillis()-q.SignedAt)) * time.Millisecond //nolint:gosec // wraps as it should
 	quote, t := q.Quote, q.Terms
 	switch {
-	case skew.Abs() > maxSkew:
-		return wire.Refuse(wire.ClockSkew, "its clock and this node's are %s apart; %s is allowed: set the one that is wrong", skew.Abs().Round(time.Second), maxSkew)
+	case skew.Abs() > offer.Tolerance:
+		return wire.Refuse(wire.ClockSkew, "its clock and this node's are %s apart; %s is allowed: set the one that is wrong", skew.Abs().Round(time.Second), offer.Tolerance)
 	case quote.ExpiresAt <= q.SignedAt || quote.ExpiresAt-q.SignedAt > uint64(offer.Validity.Milliseconds()):
 		return wire.Refuse(wire.BadRequest, "its quote is good for no time, or for more than %s", offer.Validity)
 	case quote.StartBy-quote.ExpiresAt > uint64(maxPrepare.Milliseconds()):
@@ -151,9 +148,9 @@ func (e *Engine) checkQuote(q lease.Quoted, c *candidate, n Need) error {
 		return wire.Refuse(OverTotal, "its quote could cost %s, limits.total leaves %s", usd(quote.Ceiling()), usd(*n.Total))
 	case quote.MaxMillis != uint64(c.time.Milliseconds()): //nolint:gosec // above 0
 		return wire.Refuse(wire.OverLimit, "it leases for %d ms, %d were asked for", quote.MaxMillis, c.time.Milliseconds())
-	case t.MaxLog > maxLog || t.MaxOutput > maxOutput:
+	case t.MaxLog > market.MaxLogBytes || t.MaxOutput > market.MaxOutputBytes:
 		return wire.Refuse(wire.OverLimit, "its terms let it send %s of log and %s of outputs; this node takes %s and %s at most",
-			quantity.Human(t.MaxLog), quantity.Human(t.MaxOutput), quantity.Human(maxLog), quantity.Human(maxOutput))
+			quantity.Human(t.MaxLog), quantity.Human(t.MaxOutput), quantity.Human(market.MaxLogBytes), quantity.Human(market.MaxOutputBytes))
 	case t.PrepayTicks > maxPrepay:
 		return wire.Refuse(wire.Credit, "it wants %d ticks paid ahead, this node pays %d", t.PrepayTicks, maxPrepay)
 	case t.CPU < n.CPU || t.Memory < n.Memory || t.Disk < n.Disk || t.Executor != n.Executor || t.Network != e.cfg.Network:

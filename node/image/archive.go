@@ -9,10 +9,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"souk/internal/quantity"
+	"souk/protocol/market"
 )
 
 // MaxArchive is the most bytes of an archive: those of all inputs of a job.
-const MaxArchive = 16 << 30
+const MaxArchive = market.MaxInputBytes
 
 // Archive looks at a file as "docker save" writes it and gives the platform
 // that its one image is for, empty where it doesn't say. Its errors are *Error.

@@ -173,7 +173,7 @@ func (d *draft) checkInputs() error {
 		if !info.IsDir() {
 			total += info.Size()
 		}
-		if total > MaxInputs {
+		if total > market.MaxInputBytes {
 			return d.inputs[i].wrong("the inputs have more than 16GiB together, which is the limit")
 		}
 		if err := readable(in.Path); err != nil {

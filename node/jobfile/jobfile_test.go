@@ -211,7 +211,7 @@ func TestBadModules(t *testing.T) {
 
 func TestAModuleOverTheLimit(t *testing.T) {
 	dir := workspace(t, map[string]string{"m.wasm": string(program)})
-	require.NoError(t, os.Truncate(filepath.Join(dir, "m.wasm"), jobfile.MaxModule+1)) // sparse
+	require.NoError(t, os.Truncate(filepath.Join(dir, "m.wasm"), market.MaxModuleBytes+1)) // sparse
 	_, err := jobfile.FromFlags(filepath.Join(dir, "m.wasm"), nil, []jobfile.Setting{{Flag: "--total", Field: "limits.total", Text: "1"}})
 	require.ErrorContains(t, err, "the limit is 256MiB")
 }

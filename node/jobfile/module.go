@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"souk/internal/quantity"
+	"souk/protocol/market"
 )
 
 const (
@@ -39,8 +40,8 @@ func checkModule(at place, path string) error {
 	switch {
 	case !info.Mode().IsRegular():
 		return at.wrong("module %s is no file", path)
-	case info.Size() > MaxModule:
-		return at.wrong("module %s has %s, and the limit is %s", path, quantity.Human(info.Size()), quantity.Format(MaxModule))
+	case info.Size() > market.MaxModuleBytes:
+		return at.wrong("module %s has %s, and the limit is %s", path, quantity.Human(info.Size()), quantity.Format(market.MaxModuleBytes))
 	}
 	var head [8]byte
 	if _, err := io.ReadFull(f, head[:]); err != nil || string(head[:4]) != "\x00asm" {

@@ -84,10 +84,8 @@ type Input struct {
 // The limits on a job (DESIGN §11), and what stands for what is left out.
 const (
 	MaxFile    = 256 << 10 // bytes of a job file
-	MaxModule  = 256 << 20 // bytes of a WASM module
 	MaxMemory  = 4 << 30   // bytes that WebAssembly can address
 	MaxImage   = 1 << 50   // bytes of memory of an image's job: what a machine may have
-	MaxInputs  = 16 << 30  // bytes of all inputs together
 	MaxRetries = 10
 
 	DefaultCPU     = 1

@@ -61,15 +61,12 @@ func (p *Provider) Sink(ctx context.Context, client peer.ID, h market.Hash, root
 
 // inputLimit is what the module and the inputs may have, in bytes: the leased
 // disk for data, and a module's most on top.
-func (l *lease) inputLimit() int64 { return l.terms.Disk + MaxModule }
+func (l *lease) inputLimit() int64 { return l.terms.Disk + market.MaxModuleBytes }
 
 // inputsUntil is how long inputs are kept: for as long as a process may need them.
 func (l *lease) inputsUntil() time.Time {
 	return time.UnixMilli(int64(l.quote.StartBy)).Add(millis(l.quote.MaxMillis)) //nolint:gosec // set by this provider
 }
-
-// MaxModule is the most bytes that a module has.
-const MaxModule = 256 << 20
 
 // inputsAgain is how often the inputs may come, counting what a cut transfer
 // sends again.

@@ -43,11 +43,8 @@ const (
 	PrepareTime     = 15 * time.Minute // from a quote's expiry to its startBy: inputs come in and the module is compiled
 	KeepOutputs     = 24 * time.Hour   // after the latest end of a lease
 	DefaultPatience = time.Minute      // the longest that a lease waits for the next block of its inputs, or then for an attach
-	MaxSkew         = 5 * time.Minute  // between a client's clock and ours
 	MinGrace        = time.Second      // at a boundary, while the countersignature is on its way
 	MaxGrace        = 10 * time.Second
-	MaxLogBytes     = 64 << 20
-	MaxOutputBytes  = 16 << 30
 	MaxCreditTicks  = 10
 	CreditEvery     = 20 // countersigned receipts earn a tick of credit
 )
@@ -199,13 +196,11 @@ func affordable(c Config) error {
 	if err := q.Validate(); err != nil {
 		return fmt.Errorf("the price %s per hour, the tick and the longest time of a lease don't go together: %w", c.Price, err)
 	}
-	if c.Prepay > maxPrepay {
-		return fmt.Errorf("%d prepaid ticks are over %d", c.Prepay, maxPrepay)
+	if c.Prepay > market.MaxTermTicks {
+		return fmt.Errorf("%d prepaid ticks are over %d", c.Prepay, market.MaxTermTicks)
 	}
 	return nil
 }
-
-const maxPrepay = 100 // what terms may say
 
 // Address is the address that signs the provider's documents.
 func (p *Provider) Address() market.Address { return p.signer.Address() }

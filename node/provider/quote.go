@@ -15,6 +15,7 @@ import (
 	"souk/node/ledger"
 	leases "souk/protocol/lease"
 	"souk/protocol/market"
+	"souk/protocol/offer"
 	"souk/protocol/wire"
 )
 
@@ -103,16 +104,16 @@ func (p *Provider) acceptable(a leases.Asked) error {
 	switch {
 	case r.Network != p.Network:
 		return wire.Refuse(wire.WrongNetwork, "this provider is on the network %q, the request is for %q", p.Network, r.Network)
-	case skew.Abs() > MaxSkew:
-		return wire.Refuse(wire.ClockSkew, "the client's clock and this provider's are %s apart, %s is allowed: set the clock that is wrong", skew.Abs().Round(time.Second), MaxSkew)
+	case skew.Abs() > offer.Tolerance:
+		return wire.Refuse(wire.ClockSkew, "the client's clock and this provider's are %s apart, %s is allowed: set the clock that is wrong", skew.Abs().Round(time.Second), offer.Tolerance)
 	case r.Region != "" && r.Region != "any" && r.Region != p.Region:
 		return wire.Refuse(wire.NoMatch, "the region %s is wanted", r.Region).Near("this provider is in %s", p.Region)
 	case a.Config.Token != market.Address{}:
 		return wire.Refuse(wire.NoMatch, "no payment in token %s here", a.Config.Token).Near("this provider takes the unit of account, USD")
 	case time.Duration(r.MaxMillis)*time.Millisecond > p.MaxTime: //nolint:gosec // at most 30 days
 		return wire.Refuse(wire.OverLimit, "%s of running time is wanted", time.Duration(r.MaxMillis)*time.Millisecond).Near("this provider leases for at most %s", p.MaxTime) //nolint:gosec // at most 30 days
-	case r.InputBytes > MaxOutputBytes:
-		return wire.Refuse(wire.OverLimit, "inputs of %d bytes", r.InputBytes).Near("at most %d bytes are taken", int64(MaxOutputBytes))
+	case r.InputBytes > market.MaxInputBytes:
+		return wire.Refuse(wire.OverLimit, "inputs of %d bytes", r.InputBytes).Near("at most %d bytes are taken", int64(market.MaxInputBytes))
 	case r.PriceLimit != nil && r.PriceLimit.Less(p.hourly()):
 		return wire.Refuse(wire.OverPrice, "the price limit is %s", money.FormatPrice(*r.PriceLimit)).Near("this provider asks %s", money.FormatPrice(p.hourly()))
 	}
@@ -130,7 +131,7 @@ func (p *Provider) sign(a leases.Asked, nonce market.Hash, devices []market.Devi
 		Network: p.Network, Devices: devices, CPU: a.Request.CPU, Memory: a.Request.Memory, Disk: a.Request.Disk, Egress: a.Request.Egress,
 		Executor: a.Request.Executor, Unit: "ms", PrepayTicks: p.Prepay, CreditTicks: credit,
 		KeepUntil: startBy + a.Request.MaxMillis + uint64(KeepOutputs.Milliseconds()),
-		MaxOutput: min(a.Request.Disk, MaxOutputBytes), MaxLog: MaxLogBytes, PricePerHour: p.hourly(),
+		MaxOutput: min(a.Request.Disk, market.MaxOutputBytes), MaxLog: market.MaxLogBytes, PricePerHour: p.hourly(),
 	}
 	if len(devices) == 0 {
 		terms.Devices = nil

@@ -20,11 +20,23 @@ const (
 	MaxCPU         = 4096
 	MaxGPUs        = 1024
 	MaxDeviceUses  = 64
+	MaxKinds       = 64 // of device in the terms
+	MaxPathBytes   = 1024
+	MaxWordBytes   = 32 // of a network's or executor's name
 	MaxRefBytes    = 512
 	MaxEgress      = 16
 	MaxLeaseMillis = 30 * 24 * 3600 * 1000 // longest running time of a lease
 	MinTickMillis  = 1000
 	MaxTickMillis  = 3600 * 1000
+	MaxTermTicks   = 100 // of prepayment, and of credit
+)
+
+// Limits on what a job moves, in bytes, which both sides keep to (DESIGN §11).
+const (
+	MaxModuleBytes = 256 << 20
+	MaxInputBytes  = 16 << 30 // of all inputs together
+	MaxOutputBytes = 16 << 30
+	MaxLogBytes    = 64 << 20
 )
 
 // ErrInvalid is a document whose figures can't be meant: the sentence says which.
@@ -36,7 +48,7 @@ func invalid(format string, args ...any) error {
 
 // ValidNetwork tells whether s can name a network.
 func ValidNetwork(s string) bool {
-	if s == "" || len(s) > 32 {
+	if s == "" || len(s) > MaxWordBytes {
 		return false
 	}
 	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
@@ -47,7 +59,7 @@ func (r Request) Validate() error {
 	switch {
 	case !ValidNetwork(r.Network):
 		return invalid("request: network %.40q is not 1 to 32 of a-z, 0-9 and -", r.Network)
-	case r.Executor == "" || len(r.Executor) > 32:
+	case r.Executor == "" || len(r.Executor) > MaxWordBytes:
 		return invalid("request: executor %.40q", r.Executor)
 	case r.CPU < 1 || r.CPU > MaxCPU:
 		return invalid("request: cpu %d is not from 1 to %d", r.CPU, MaxCPU)
@@ -72,14 +84,14 @@ func (t Terms) Validate() error {
 		return invalid("terms: network %.40q", t.Network)
 	case t.CPU < 1 || t.Memory <= 0 || t.Disk <= 0 || t.MaxOutput < 0 || t.MaxLog < 0:
 		return invalid("terms: cpu, memory and disk must be above 0")
-	case t.Executor == "" || len(t.Executor) > 32:
+	case t.Executor == "" || len(t.Executor) > MaxWordBytes:
 		return invalid("terms: executor %.40q", t.Executor)
 	case t.Unit == "" || len(t.Unit) > 32:
 		return invalid("terms: unit %.40q", t.Unit)
-	case t.PrepayTicks > 100 || t.CreditTicks > 100:
-		return invalid("terms: more than 100 ticks of prepayment or credit")
-	case len(t.Devices) > 64:
-		return invalid("terms: %d kinds of device, 64 are allowed", len(t.Devices))
+	case t.PrepayTicks > MaxTermTicks || t.CreditTicks > MaxTermTicks:
+		return invalid("terms: more than %d ticks of prepayment or credit", MaxTermTicks)
+	case len(t.Devices) > MaxKinds:
+		return invalid("terms: %d kinds of device, %d are allowed", len(t.Devices), MaxKinds)
 	}
 	for _, d := range t.Devices {
 		if d.Count < 1 || d.Count > MaxGPUs || d.VRAM < 0 || (d.Evidence != Measured && d.Evidence != Claimed && d.Evidence != Simulated) {
@@ -174,7 +186,7 @@ func (j Job) validatePaths() error {
 func cleanText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 func guestPath(p string) error {
-	if !path.IsAbs(p) || path.Clean(p) != p || p == "/" || len(p) > 1024 || !cleanText(p) || strings.ContainsAny(p, ":\\") {
+	if !path.IsAbs(p) || path.Clean(p) != p || p == "/" || len(p) > MaxPathBytes || !cleanText(p) || strings.ContainsAny(p, ":\\") {
 		return invalid("job: path %.80q is not a clean absolute path below / without colons", p)
 	}
 	return nil

@@ -91,8 +91,8 @@ const most = 1 << 62 // no size or time in an offer reaches this
 // words short and printable.
 func plausible(p *pb.Offer) error {
 	words := append([]string{p.GetNetwork(), p.GetRegion(), p.GetSettlement()}, p.GetExecutors()...)
-	if len(p.GetAddresses()) > MaxAddrs || len(p.GetDevices()) > 32 || len(p.GetExecutors()) > 8 {
-		return fmt.Errorf("more than %d addresses, 32 kinds of device or 8 executors", MaxAddrs)
+	if len(p.GetAddresses()) > MaxAddrs || len(p.GetDevices()) > MaxKinds || len(p.GetExecutors()) > MaxExecutors {
+		return fmt.Errorf("more than %d addresses, %d kinds of device or %d executors", MaxAddrs, MaxKinds, MaxExecutors)
 	}
 	if p.GetMemory() > most || p.GetDisk() > most || p.GetExpiresAt() > most || p.GetCpu() > market.MaxCPU || p.GetDepth() > 12 {
 		return fmt.Errorf("a figure that no machine has")
@@ -114,8 +114,8 @@ func plausible(p *pb.Offer) error {
 		words = append(words, d.GetModel(), d.GetSlug(), d.GetEvidence())
 	}
 	for _, w := range words {
-		if len(w) > 64 || !utf8.ValidString(w) || strings.ContainsFunc(w, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return fmt.Errorf("a word of it is longer than 64 bytes or not printable")
+		if len(w) > maxWord || !utf8.ValidString(w) || strings.ContainsFunc(w, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return fmt.Errorf("a word of it is longer than %d bytes or not printable", maxWord)
 		}
 	}
 	return nil

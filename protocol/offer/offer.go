@@ -29,6 +29,10 @@ const (
 	MaxAddrs  = 8
 	Validity  = 10 * time.Minute
 	Tolerance = 5 * time.Minute // of clocks that differ
+
+	MaxKinds     = 32 // of device
+	MaxExecutors = 8
+	maxWord      = 64 // bytes
 )
 
 // Device is a kind of GPU with how many of it are free. Its evidence is

@@ -16,8 +16,8 @@ import (
 // refuse to take back, and writes wrong documents as they are: a file may be
 // evidence. What it wrote before an error of w is no receipt file.
 func Write(w io.Writer, b market.Bundle) error {
-	if len(b.Receipts) > MaxReceipts || len(b.Vouchers) > MaxVouchers {
-		return fmt.Errorf("%w: %d receipts and %d vouchers, %d and %d are allowed", ErrTooLarge, len(b.Receipts), len(b.Vouchers), MaxReceipts, MaxVouchers)
+	if err := countable(b); err != nil {
+		return err
 	}
 	p := pack{seen: make(map[cid.Cid]bool)}
 	m := p.manifest(b)
@@ -29,6 +29,13 @@ func Write(w io.Writer, b market.Bundle) error {
 		return fmt.Errorf("%w: %d blocks with %d bytes, %d and %d are allowed", ErrTooLarge, len(p.blocks), p.bytes, MaxBlocks, MaxFileBytes)
 	}
 	return p.write(w, root)
+}
+
+func countable(b market.Bundle) error {
+	if len(b.Receipts) > MaxReceipts || len(b.Vouchers) > MaxVouchers {
+		return fmt.Errorf("%w: %d receipts and %d vouchers, %d and %d are allowed", ErrTooLarge, len(b.Receipts), len(b.Vouchers), MaxReceipts, MaxVouchers)
+	}
+	return nil
 }
 
 // pack gathers the blocks of a file in order, each once.

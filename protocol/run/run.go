@@ -109,6 +109,9 @@ func (c *Session) Next() (*pb.RunEvent, error) {
 	if r := e.GetRefusal(); r != nil {
 		return nil, wire.FromProto(r)
 	}
+	if n := len(e.GetLog().GetData()); n > MaxLog {
+		return nil, wire.Malformed("%d bytes of log at once, %d are allowed", n, MaxLog)
+	}
 	return &e, nil
 }
 

@@ -1,9 +1,12 @@
 package wire
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"souk/internal/limit"
 )
 
 // The protocols.
@@ -22,6 +25,7 @@ const (
 const (
 	MaxControl = 64 << 10 // bytes of a control frame
 	MaxData    = 1 << 20  // bytes of a frame of log or blocks
+	MaxFields  = 1 << 16  // fields in a frame, with those of the messages in it: each becomes something in memory, however short it is
 
 	OpenTimeout  = 10 * time.Second // dialling and opening a stream
 	FrameTimeout = 15 * time.Second // from the first byte of a frame to its last, either way
@@ -34,4 +38,28 @@ const (
 
 	AsksPerSecond = 20 // new streams a second from one peer and protocol, on average
 	AsksBurst     = 64 // and at once
+
+	maxCode     = 32  // bytes of a refusal's code
+	maxSentence = 512 // bytes of its sentence, and of the nearest miss
 )
+
+// Limits are this package's rows of the table of limits.
+func Limits() []limit.Limit {
+	blocked := fmt.Sprintf("the peer is refused for %d min", BlockFor/time.Minute)
+	return limit.In("protocol/wire", append(limit.OnTheWire(
+		limit.Size("control frame", MaxControl, "malformed, before its first byte is read"),
+		limit.Size("data frame", MaxData, "malformed, before its first byte is read"),
+		limit.Of("fields in a frame", MaxFields, "malformed"),
+		limit.Time("a frame, from its first byte to its last", FrameTimeout, "the stream is reset"),
+		limit.Time("opening a stream", OpenTimeout, "given up"),
+		limit.Time("question and answer", AskTimeout, "given up"),
+		limit.Time("silence in a conversation", IdleTimeout, "the stream is reset"),
+		limit.Of(fmt.Sprintf("malformed messages of a peer in %d min", BlockWindow/time.Minute), MalformedBeforeBlock, blocked),
+		limit.Of("new streams of a peer and protocol in a second", AsksPerSecond, "refused with rate_limited"),
+		limit.Of("new streams of a peer and protocol at once", AsksBurst, "refused with rate_limited"),
+		limit.Size("code of a refusal", maxCode, "cut"),
+		limit.Size("sentence of a refusal", maxSentence, "cut"),
+	),
+		limit.Of("peers whose manners are remembered", maxRemembered, "who was quiet for longest is forgotten"),
+	)...)
+}

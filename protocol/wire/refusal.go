@@ -75,7 +75,7 @@ func (r *Refusal) After(d time.Duration) *Refusal {
 // Proto is the refusal as it travels.
 func (r *Refusal) Proto() *pb.Refusal {
 	return &pb.Refusal{
-		Code: clip(string(r.Code), 32), Sentence: clip(r.Sentence, 512), Nearest: clip(r.Nearest, 512),
+		Code: clip(string(r.Code), maxCode), Sentence: clip(r.Sentence, maxSentence), Nearest: clip(r.Nearest, maxSentence),
 		RetryAfterMillis: uint64(r.RetryAfter.Milliseconds()), //nolint:gosec // a duration set by our own code
 	}
 }
@@ -83,8 +83,8 @@ func (r *Refusal) Proto() *pb.Refusal {
 // FromProto reads a peer's refusal, cut to a length that is fit to print.
 func FromProto(p *pb.Refusal) *Refusal {
 	return &Refusal{
-		Code: Code(printable(clip(p.GetCode(), 32))), Sentence: printable(clip(p.GetSentence(), 512)),
-		Nearest:    printable(clip(p.GetNearest(), 512)),
+		Code: Code(printable(clip(p.GetCode(), maxCode))), Sentence: printable(clip(p.GetSentence(), maxSentence)),
+		Nearest:    printable(clip(p.GetNearest(), maxSentence)),
 		RetryAfter: time.Duration(min(p.GetRetryAfterMillis(), uint64(time.Hour/time.Millisecond))) * time.Millisecond, //nolint:gosec // capped
 	}
 }

@@ -88,6 +88,9 @@ func (s *Stream) readBody(m proto.Message, size int) error {
 	if _, err := io.ReadFull(s.in, body); err != nil {
 		return frameCut(err)
 	}
+	if err := countFields(body, m.ProtoReflect().Descriptor()); err != nil {
+		return err
+	}
 	if err := proto.Unmarshal(body, m); err != nil {
 		return Malformed("%s: %v", m.ProtoReflect().Descriptor().Name(), err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"souk/node/executor"
 	"souk/node/executor/wasm/control"
+	"souk/protocol/market"
 )
 
 // Prepare lays out the workspace, compiles the module where that wasn't done
@@ -107,7 +108,7 @@ func (e *Executor) discard(dir string) error {
 
 func (e *Executor) layModule(ctx context.Context, dir string, spec executor.Spec) error {
 	module := filepath.Join(dir, control.ModuleFile)
-	if err := e.cfg.Source.Export(ctx, spec.Owner, spec.Module, module, maxModule); err != nil {
+	if err := e.cfg.Source.Export(ctx, spec.Owner, spec.Module, module, market.MaxModuleBytes); err != nil {
 		return fmt.Errorf("the module could not be read: %w", err)
 	}
 	info, err := os.Lstat(module)

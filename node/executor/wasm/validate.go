@@ -7,10 +7,7 @@ import (
 	"souk/node/executor/wasm/control"
 )
 
-const (
-	maxMemory = 4 << 30   // bytes that WebAssembly can address
-	maxModule = 256 << 20 // bytes of a module
-)
+const maxMemory = 4 << 30 // bytes that WebAssembly can address
 
 // refuse makes a *executor.JobError.
 func refuse(format string, args ...any) error { return executor.Refuse(format, args...) }

@@ -1,0 +1,13 @@
+package blob
+
+import "souk/internal/limit"
+
+// Limits are this package's rows of the table of limits.
+func Limits() []limit.Limit {
+	return limit.In("protocol/blob", limit.OnTheWire(
+		limit.Size("block", MaxBlock, "malformed"),
+		limit.Of("blocks in one frame", FrameBlocks, "malformed"),
+		limit.Of("blocks to leave out of a transfer", maxSkip, "malformed"),
+		limit.Size("CID of what is transferred", maxCID, "malformed"),
+	)...)
+}

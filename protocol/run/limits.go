@@ -1,0 +1,10 @@
+package run
+
+import "souk/internal/limit"
+
+// Limits are this package's rows of the table of limits.
+func Limits() []limit.Limit {
+	return limit.In("protocol/run", limit.OnTheWire(
+		limit.Size("log in one frame", MaxLog, "malformed"),
+	)...)
+}

@@ -61,6 +61,8 @@ func (n *Node) reach() string {
 	switch r := n.net.Reachability(); {
 	case r.State == p2p.ReachLoopback:
 		return "only from this machine (loopback)"
+	case n.net.Twin() != "":
+		return n.twin()
 	case n.net.Alone():
 		return "nobody can find this node: no bootstrap is connected and no other node is on the local network; name one with --bootstrap"
 	case r.State == p2p.ReachPublic:
@@ -71,6 +73,13 @@ func (n *Node) reach() string {
 		return "not known yet: no other node has tried"
 	}
 }
+
+// twin says that another node has this one's key, and what to do.
+func (n *Node) twin() string {
+	return fmt.Sprintf("another node with this node's key runs on the local network (%s), and others take the two for one: %s", n.net.Twin(), mendTwin)
+}
+
+const mendTwin = "stop one of them, or give it a data directory of its own with `souk --data-dir DIR init`"
 
 func (s *supply) describe() *control.Supply {
 	o := s.provider.Offer()

@@ -29,6 +29,9 @@ func (b *backend) Doctor(ctx context.Context) ([]control.Check, error) {
 }
 
 func (n *Node) checkKey() control.Check {
+	if at := n.net.Twin(); at != "" {
+		return control.Check{Name: "identity", Text: fmt.Sprintf("another node with the key of peer %s runs on the local network (%s)", n.ID(), at), Fix: mendTwin}
+	}
 	return control.Check{Name: "identity", OK: true, Text: fmt.Sprintf("peer %s signs as %s", n.ID(), n.address())}
 }
 

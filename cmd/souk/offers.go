@@ -11,9 +11,12 @@ import (
 	"souk/node/jobfile"
 )
 
+// manyOffers may be cut short: so many answers end a search.
+const manyOffers = 8
+
 func (a *app) offersCommand() *cobra.Command {
 	var executor string
-	var measured bool
+	var measured, all bool
 	cmd := &cobra.Command{
 		Use:   "offers",
 		Short: "Find providers and show what they offer",
@@ -29,7 +32,7 @@ func (a *app) offersCommand() *cobra.Command {
 			}
 			offers, err := n.Offers(ctx, control.Need{
 				Executor: executor, CPU: spec.CPU, Memory: spec.Memory, Disk: spec.Disk, GPU: spec.GPU,
-				AllowSimulated: spec.AllowSimulated, Region: spec.Region, Time: spec.Time, Price: spec.Price,
+				AllowSimulated: spec.AllowSimulated, Region: spec.Region, Time: spec.Time, Price: spec.Price, All: all,
 			})
 			if err != nil {
 				return err
@@ -43,17 +46,32 @@ func (a *app) offersCommand() *cobra.Command {
 					rows = append(rows, withoutCosts(candidateRow(c)))
 				}
 				writeTable(a.out, withoutCosts(candidateHead()), rows)
-				if len(offers) == 0 {
-					fmt.Fprintln(a.err, "nobody answered; `souk node status` says whether this node is connected")
-				}
+				a.hintAtOffers(ctx, n, len(offers), all)
 			})
 		}),
 	}
 	nodeFlags(cmd)
 	needFlags(cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "look for everybody, and not just for the first few that answer")
 	cmd.Flags().BoolVar(&measured, "measured", false, "only devices that were measured: their figures, when and by whom")
 	cmd.Flags().StringVar(&executor, "executor", "", "what runs the job: wasm or docker; left out, any will do")
 	return cmd
+}
+
+// hintAtOffers says why nobody answered, or that there may be more.
+func (a *app) hintAtOffers(ctx context.Context, n control.Backend, found int, all bool) {
+	switch {
+	case found >= manyOffers && !all:
+		fmt.Fprintln(a.err, "a search ends with the first eight that answer; --all looks for everybody")
+	case found == 0:
+		fmt.Fprintln(a.err, "nobody answered")
+		if st, err := n.Status(ctx); err == nil {
+			fmt.Fprintln(a.err, "reach: "+st.Reach)
+			for _, b := range st.Bootstrap {
+				fmt.Fprintln(a.err, b)
+			}
+		}
+	}
 }
 
 // withoutCosts leaves out the columns that only a job's plan fills.

@@ -20,7 +20,7 @@ import (
 
 const (
 	anyRegion  = p2p.AnyRegion
-	wantAnswer = 8   // providers that answered end the search (DESIGN §7)
+	wantAnswer = 8   // providers that answered end the search (DESIGN §7), unless all are wanted
 	askAtOnce  = 8   // offers asked at the same time
 	maxAsked   = 128 // peers asked in one search
 	minFit     = 3   // fewer that fit widen the search
@@ -42,7 +42,10 @@ func (e *Engine) find(ctx context.Context, n Need, fits func(offer.Offer) bool) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.Times.Find)
 	defer cancel()
-	s := &search{e: e, asked: map[peer.ID]bool{e.cfg.Host.ID(): true}}
+	s := &search{e: e, want: wantAnswer, most: maxAsked, asked: map[peer.ID]bool{e.cfg.Host.ID(): true}}
+	if n.All {
+		s.want, s.most = maxOffers, maxOffers
+	}
 	s.run(ctx, narrow, known)
 	if len(wide) > 0 && countFit(e.cachedOffers(), fits) < minFit {
 		s.run(ctx, wide, nil)
@@ -143,13 +146,15 @@ func parseAddrs(texts []string) (addrs []ma.Multiaddr) {
 // search asks peers for offers, each at most once.
 type search struct {
 	e        *Engine
+	want     int // answers that end the search
+	most     int // peers that are asked
 	mu       sync.Mutex
 	asked    map[peer.ID]bool
 	answered int
 	skewed   int // answered by another clock
 }
 
-// run asks whom Find yields and the known peers until wantAnswer have answered.
+// run asks whom Find yields and the known peers until enough have answered.
 func (s *search) run(ctx context.Context, keys []p2p.Key, known []peer.AddrInfo) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -178,7 +183,7 @@ func (s *search) run(ctx context.Context, keys []p2p.Key, known []peer.AddrInfo)
 			return
 		}
 	}
-	for info := range s.e.cfg.Finder.Find(ctx, keys, maxAsked) {
+	for info := range s.e.cfg.Finder.Find(ctx, keys, s.most) {
 		if !ask(info) {
 			break
 		}
@@ -188,7 +193,7 @@ func (s *search) run(ctx context.Context, keys []p2p.Key, known []peer.AddrInfo)
 func (s *search) take(id peer.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.asked[id] || len(s.asked) > maxAsked {
+	if s.asked[id] || len(s.asked) > s.most {
 		return false
 	}
 	s.asked[id] = true
@@ -224,5 +229,5 @@ func (s *search) ask(ctx context.Context, info peer.AddrInfo) (enough bool) {
 	if own {
 		s.answered++
 	}
-	return s.answered >= wantAnswer
+	return s.answered >= s.want
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
+	"souk/node/client"
 	"souk/node/jobfile"
 	"souk/protocol/market"
 	"souk/protocol/offer"
@@ -77,4 +78,17 @@ func TestOffersThatDontFitAreNotEnough(t *testing.T) {
 	require.Len(t, a.finder.asked, 2)
 	require.Equal(t, larger.host.ID().String(), plan.Candidates[0].Peer)
 	require.Contains(t, plan.Summary, "1 provider of 4 can be leased")
+}
+
+// A search for a job ends with the first few that answer; a list doesn't.
+func TestAListHasEverybody(t *testing.T) {
+	const many = 20
+	a := newActor(t)
+	a.finder.cells = map[string][]peer.AddrInfo{}
+	for i := range many {
+		a.finder.cells[everybody] = append(a.finder.cells[everybody], newFake(t, script{price: 360_000 + uint64(i)}).info())
+	}
+	offers, err := a.start(nil).Offers(t.Context(), client.Need{All: true})
+	require.NoError(t, err)
+	require.Len(t, offers, many)
 }

@@ -25,6 +25,7 @@ type Need struct {
 	InputBytes     int64
 	Egress         []string // host:port that the job connects to
 	Platform       string   // that an image is for; empty: not known
+	All            bool     // look for everybody, as long as the time lasts, and not for the first few that answer
 	Challenge      bool     // the devices, before a quote of them is asked for
 
 	avoid map[peer.ID]bool // failed this job already

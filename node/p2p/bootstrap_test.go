@@ -112,9 +112,41 @@ func TestLocalPeerIsJoined(t *testing.T) {
 		ctx: a.ctx, tasks: &a.tasks, host: a.Host(), filter: a.believed, slots: make(chan struct{}, 1),
 		joined: func() { joined <- struct{}{} }, log: a.cfg.Log,
 	}
-	l.HandlePeerFound(peer.AddrInfo{ID: b.ID(), Addrs: b.Host().Addrs()})
+	l.heard(peer.AddrInfo{ID: b.ID(), Addrs: b.Host().Addrs()})
 	<-joined
 	eventually(t, "no longer alone", func() bool { return !a.Alone() && !b.Alone() })
-	l.HandlePeerFound(peer.AddrInfo{ID: b.ID(), Addrs: b.Host().Addrs()})
+	l.heard(peer.AddrInfo{ID: b.ID(), Addrs: b.Host().Addrs()})
 	require.Empty(t, joined, "it is connected already")
+}
+
+// mDNS hears of a node again and again, so a connection that was lost comes back.
+func TestALocalPeerThatWasLostIsJoinedAgain(t *testing.T) {
+	a, b := newNode(t), newNode(t)
+	l := localTo(a)
+	info := peer.AddrInfo{ID: b.ID(), Addrs: b.Host().Addrs()}
+	l.heard(info)
+	eventually(t, "connected", func() bool { return connected(a.Host(), b.ID()) })
+	require.NoError(t, a.Host().Network().ClosePeer(b.ID()))
+	eventually(t, "apart", func() bool { return !connected(a.Host(), b.ID()) })
+	l.heard(info)
+	eventually(t, "connected again", func() bool { return connected(a.Host(), b.ID()) })
+}
+
+func TestANodeWithThisKeyIsATwin(t *testing.T) {
+	a := newNode(t)
+	l := localTo(a)
+	a.local = l
+	require.Empty(t, a.Twin())
+	l.heard(peer.AddrInfo{ID: a.ID(), Addrs: a.Host().Addrs()})
+	require.Equal(t, "this machine", a.Twin())
+	l.heard(peer.AddrInfo{ID: a.ID(), Addrs: []ma.Multiaddr{a.Host().Addrs()[0], ma.StringCast("/ip4/192.0.2.7/tcp/1")}})
+	require.Equal(t, "192.0.2.7", a.Twin())
+	l.twin.when = time.Now().Add(-twinFor - time.Second)
+	require.Empty(t, a.Twin(), "it is gone")
+}
+
+func localTo(n *Node) *localPeers {
+	return &localPeers{
+		ctx: n.ctx, tasks: &n.tasks, host: n.Host(), filter: n.believed, slots: make(chan struct{}, 1), joined: func() {}, log: n.cfg.Log,
+	}
 }

@@ -45,6 +45,7 @@ func newHost(ctx context.Context, cfg settled, g *gater, relays autorelay.PeerSo
 		libp2p.ConnectionManager(conns),
 		libp2p.ResourceManager(limits),
 		libp2p.ConnectionGater(g),
+		libp2p.AddrsFactory(outerFirst),
 		libp2p.DisableMetrics(),
 	}
 	h, err := libp2p.New(append(opts, reachOptions(cfg, relays)...)...)

@@ -3,7 +3,6 @@ package p2p
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"sync"
 	"time"
@@ -22,7 +21,7 @@ type Node struct {
 	dht   *dht.IpfsDHT
 	gater *gater
 	boot  *bootstrapper
-	local io.Closer // nil without local discovery
+	local *localPeers // nil without local discovery
 
 	reach reachability
 	grown signal // DHT servers came
@@ -77,10 +76,12 @@ func (n *Node) start(ctx context.Context) error {
 		n.tasks.start(func() { n.boot.run(n.ctx, i) })
 	}
 	if n.cfg.LocalDiscovery {
-		n.local = startLocal(&localPeers{
+		n.local = &localPeers{
 			ctx: n.ctx, tasks: &n.tasks, host: n.host, filter: n.believed, joined: n.refresh,
 			slots: make(chan struct{}, maxLocalDials), log: n.cfg.Log,
-		}, n.cfg.Network)
+		}
+		around := newMDNS(n.cfg.Network, n.ID(), n.host.Network().InterfaceListenAddresses, n.local.heard, n.cfg.Log)
+		n.tasks.start(func() { around.run(n.ctx) })
 	}
 	return nil
 }
@@ -91,9 +92,6 @@ func (n *Node) Close() error {
 	n.once.Do(func() {
 		n.cancel()
 		var errs []error
-		if n.local != nil {
-			errs = append(errs, n.local.Close())
-		}
 		n.tasks.close()
 		if n.dht != nil {
 			errs = append(errs, n.dht.Close())
@@ -146,6 +144,15 @@ func (n *Node) Bootstrap() []BootstrapState { return n.boot.state() }
 func (n *Node) Alone() bool {
 	up := slices.ContainsFunc(n.Bootstrap(), func(b BootstrapState) bool { return b.Connected })
 	return !up && len(n.tablePeers()) == 0
+}
+
+// Twin is where another process on the local network has this node's key: an
+// IP address, or "this machine". Empty: none was heard of lately.
+func (n *Node) Twin() string {
+	if n.local == nil {
+		return ""
+	}
+	return n.local.twin.lately()
 }
 
 // Protect keeps the connection manager from closing the connection to p until

@@ -30,14 +30,6 @@ func (t *tasks) start(f func()) bool {
 	return true
 }
 
-// run runs f here, unless the owner is closing.
-func (t *tasks) run(f func()) {
-	if t.enter() {
-		defer t.wg.Done()
-		f()
-	}
-}
-
 // close lets nothing new in and waits for the rest.
 func (t *tasks) close() {
 	t.mu.Lock()

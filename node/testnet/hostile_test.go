@@ -45,7 +45,7 @@ func TestHostileProviders(t *testing.T) {
 	}
 	for i := range hostileClients {
 		eventually(t, "every client finds all", func() bool {
-			offers := souk(t, w.dir(clientName(i)), "offers", "--allow-simulated", "--json").ends(0)
+			offers := souk(t, w.dir(clientName(i)), "offers", "--all", "--allow-simulated", "--json").ends(0)
 			return len(decode[client.Candidate](t, offers.out.String())) == len(cheating)+2
 		})
 	}

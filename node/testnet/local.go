@@ -132,7 +132,7 @@ func (l *Local) await(ctx context.Context) error {
 	defer cancel()
 	for _, c := range l.Clients {
 		for {
-			offers, err := c.Client().Offers(ctx, client.Need{AllowSimulated: true})
+			offers, err := c.Client().Offers(ctx, client.Need{AllowSimulated: true, All: true})
 			if err == nil && len(offers) >= len(l.Providers) {
 				break
 			}

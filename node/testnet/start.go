@@ -218,7 +218,7 @@ func (o *Options) await(ctx context.Context, s *State) error {
 
 // missing names the providers whose offers a client doesn't see.
 func (s *State) missing(ctx context.Context, c Node) (names []string, err error) {
-	offers, err := control.NewClient(c.Dir).Offers(ctx, control.Need{AllowSimulated: true})
+	offers, err := control.NewClient(c.Dir).Offers(ctx, control.Need{AllowSimulated: true, All: true})
 	seen := map[string]bool{}
 	for _, o := range offers {
 		seen[o.Peer] = true

@@ -20,7 +20,7 @@ func blobs() []figure {
 	return []figure{{
 		name:  "blob-add",
 		about: "adding a file of 1 GiB, synced to disk, against sha256 of it; ≥ 60 %",
-		run:   func(ctx context.Context, w io.Writer) ([]result, error) { return blobAdd(ctx, w, 1<<30) },
+		run:   func(ctx context.Context, s *session) ([]result, error) { return blobAdd(ctx, s, int64(s.times(1<<30))) },
 	}}
 }
 

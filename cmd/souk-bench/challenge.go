@@ -24,7 +24,7 @@ func challenges() []figure {
 		all = append(all, figure{
 			name:  name,
 			about: fmt.Sprintf("a product of order %d on OpenCL; CPU time to verify it / to compute it anew, ≤ 5 %% from 2,048 on", n),
-			run:   func(ctx context.Context, w io.Writer) ([]result, error) { return challenge(ctx, w, name, n) },
+			run:   func(ctx context.Context, s *session) ([]result, error) { return challenge(ctx, s, name, n) },
 		})
 	}
 	return all

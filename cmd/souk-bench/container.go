@@ -17,15 +17,15 @@ func containers() []figure {
 		{
 			name:  "container-cold",
 			about: "a no-op container of an image that isn't there yet, against docker load and docker run; ≤ 1.15",
-			run: func(ctx context.Context, w io.Writer) ([]result, error) {
-				return compare(ctx, w, "container-cold", coldRuns, cold)
+			run: func(ctx context.Context, s *session) ([]result, error) {
+				return compare(ctx, s, "container-cold", s.times(coldRuns), cold)
 			},
 		},
 		{
 			name:  "container-warm",
 			about: "a no-op container of an image that is there, against docker run; ≤ 1.15",
-			run: func(ctx context.Context, w io.Writer) ([]result, error) {
-				return compare(ctx, w, "container-warm", warmRuns, warm)
+			run: func(ctx context.Context, s *session) ([]result, error) {
+				return compare(ctx, s, "container-warm", s.times(warmRuns), warm)
 			},
 		},
 	}

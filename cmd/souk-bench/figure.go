@@ -12,9 +12,40 @@ import (
 type figure struct {
 	name  string
 	about string // one line
-	// run measures, and may give several results. It tells w what takes long. A *notRun is
+	// run measures, and may give several results. It tells s what takes long. A *notRun is
 	// what can't be measured here.
-	run func(ctx context.Context, w io.Writer) ([]result, error)
+	run func(ctx context.Context, s *session) ([]result, error)
+}
+
+// session is one run of the program: who is told how far it is, and limits
+// that several figures stand beside.
+type session struct {
+	io.Writer
+	quick  bool // a tenth of every count, to see that it works
+	floors map[string]any
+}
+
+// times is how often something is done: n, or with --quick a tenth of it.
+func (s *session) times(n int) int {
+	if s.quick {
+		return max(1, n/10)
+	}
+	return n
+}
+
+// once gives what name stands for, measured the first time that it is asked for.
+func once[T any](s *session, name string, get func() (T, error)) (T, error) {
+	if v, ok := s.floors[name].(T); ok {
+		return v, nil
+	}
+	v, err := get()
+	if err == nil {
+		if s.floors == nil {
+			s.floors = map[string]any{}
+		}
+		s.floors[name] = v
+	}
+	return v, err
 }
 
 // result is a value beside its limit.
@@ -64,13 +95,14 @@ type notRun struct{ reason string }
 func (e *notRun) Error() string { return e.reason }
 
 // measure runs figures one after the other, and goes on after one that fails.
-func measure(ctx context.Context, figures []figure, progress io.Writer, show func([]result) error) ([]result, error) {
+func measure(ctx context.Context, figures []figure, s *session, show func([]result) error) ([]result, error) {
+	progress := s.Writer
 	var all []result
 	var failed []error
 	for _, f := range figures {
 		fmt.Fprintf(progress, "%s ...\n", f.name)
 		began := time.Now()
-		results, err := f.run(ctx, progress)
+		results, err := f.run(ctx, s)
 		var missing *notRun
 		switch {
 		case errors.As(err, &missing):

@@ -1,7 +1,7 @@
 // Command souk-bench measures souk against limits that are measured beside it,
 // in the same run on the same machine, so that only their ratios matter:
 //
-//	scripts/bench [--json] [--list] [--only NAME]...
+//	scripts/bench [--json | --markdown] [--quick] [--list] [--only NAME]...
 //
 // A figure whose goal is missed says missed, and one that can't be measured here
 // says not run, and why; neither counts as met. It ends with 1 if measuring a
@@ -23,10 +23,17 @@ import (
 
 // figures are all that can be measured, in the order in which they are.
 func figures() []figure {
-	return slices.Concat(challenges(), containers(), blobs())
+	return slices.Concat(
+		negotiations(), payments(), logs(), jobs(),
+		challenges(), containers(), blobs(),
+	)
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == peerCommand {
+		servePeer(os.Args[2:])
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], figures(), os.Stdout, os.Stderr)
 	stop()
@@ -47,6 +54,8 @@ var errUsage = errors.New("bad usage")
 func run(ctx context.Context, args []string, all []figure, out, progress io.Writer) error {
 	flags := flag.NewFlagSet("souk-bench", flag.ContinueOnError)
 	flags.SetOutput(progress)
+	quick := flags.Bool("quick", false, "measure a tenth of everything, to see that it works; the figures mean little")
+	asMarkdown := flags.Bool("markdown", false, "print the table as docs/bench.md has it")
 	asJSON := flags.Bool("json", false, "print a JSON object for each figure")
 	list := flags.Bool("list", false, "list the figures and measure nothing")
 	var only []string
@@ -70,7 +79,7 @@ func run(ctx context.Context, args []string, all []figure, out, progress io.Writ
 	}
 	if *list {
 		for _, f := range chosen {
-			fmt.Fprintf(out, "%-16s %s\n", f.name, f.about)
+			fmt.Fprintf(out, "%-22s %s\n", f.name, f.about)
 		}
 		return nil
 	}
@@ -78,8 +87,11 @@ func run(ctx context.Context, args []string, all []figure, out, progress io.Writ
 	if *asJSON {
 		show = func(results []result) error { return writeJSON(out, results) }
 	}
-	results, err := measure(ctx, chosen, progress, show)
-	if !*asJSON {
+	results, err := measure(ctx, chosen, &session{Writer: progress, quick: *quick}, show)
+	switch {
+	case *asMarkdown:
+		writeMarkdown(out, results)
+	case !*asJSON:
 		writeTable(out, results)
 	}
 	return err

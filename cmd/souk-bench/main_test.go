@@ -15,7 +15,7 @@ import (
 
 // fixed is a figure with a known result.
 func fixed(name string, r result, err error) figure {
-	return figure{name: name, about: "about " + name, run: func(context.Context, io.Writer) ([]result, error) {
+	return figure{name: name, about: "about " + name, run: func(context.Context, *session) ([]result, error) {
 		if err != nil {
 			return nil, err
 		}

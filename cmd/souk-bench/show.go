@@ -51,3 +51,15 @@ func (r result) verdict() string {
 	}
 	return "missed"
 }
+
+// writeMarkdown writes the rows of the table in docs/bench.md.
+func writeMarkdown(w io.Writer, results []result) {
+	fmt.Fprint(w, "| Figure | Value | Limit | Ratio | Goal | | Note |\n|---|---|---|---|---|---|---|\n")
+	for _, r := range results {
+		if r.NotRun != "" {
+			fmt.Fprintf(w, "| `%s` | – | – | – | | not run | %s |\n", r.Figure, r.NotRun)
+			continue
+		}
+		fmt.Fprintf(w, "| `%s` | %.4g %s | %.4g %s | %.3g | %s | %s | %s |\n", r.Figure, r.Value, r.Unit, r.Limit, r.LimitUnit, r.Ratio, r.Goal, r.verdict(), r.Note)
+	}
+}

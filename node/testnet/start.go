@@ -125,6 +125,9 @@ func (o *Options) configure(s *State, n *Node, bootstrap string) error {
 	}
 	if n.Role == Provider {
 		p := provides(good{gpu: n.GPU, price: n.Price}, o.Tick)
+		if o.Slots > 0 {
+			p["cpu"], p["slots"] = o.Slots, o.Slots // each execution takes a core
+		}
 		c["provider"] = p
 		if p["executors"] = []string{market.KindWASM}; o.Docker {
 			p["executors"] = []string{market.KindWASM, market.KindDocker}

@@ -125,7 +125,7 @@ func (b *backend) Bundle(ctx context.Context, prefix string) (bundle market.Bund
 		if err != nil {
 			return err
 		}
-		bundle, err = bundleOf(tx, l, b.n.cfg.Network)
+		bundle, err = tx.Bundle(l, b.n.cfg.Network)
 		return err
 	})
 	return bundle, err
@@ -153,53 +153,4 @@ func findLease(tx *ledger.Tx, prefix string) (found ledger.Lease, err error) {
 		return found, wire.Refuse(wire.BadRequest, "%d leases here begin with %q", matches, prefix).Near("write more of its digits")
 	}
 	return found, nil
-}
-
-func bundleOf(tx *ledger.Tx, l ledger.Lease, network string) (market.Bundle, error) {
-	ch, err := tx.Channel(l.Role, l.Channel)
-	if err != nil {
-		return market.Bundle{}, err
-	}
-	b := market.Bundle{
-		Network: network, Chain: l.Chain, Request: l.Request, Terms: l.Terms, Job: l.Job, Quote: l.Quote, Lease: l.Block, ChannelConfig: ch.Config,
-	}
-	var errs [3]error
-	b.QuoteSignature, errs[0] = signature(l.QuoteSignature)
-	b.ClientSignature, errs[1] = signature(l.ClientSignature)
-	b.ProviderSignature, errs[2] = signature(l.ProviderSignature)
-	if err := errors.Join(errs[:]...); err != nil {
-		return market.Bundle{}, err
-	}
-	for r, err := range tx.Receipts(l.Role, l.Hash) {
-		if err != nil {
-			return market.Bundle{}, err
-		}
-		s := market.SignedReceipt{Block: r.Block, Body: r.Body}
-		var err1, err2 error
-		s.Provider, err1 = signature(r.ProviderSignature)
-		s.Client, err2 = signature(r.ClientSignature)
-		if err := errors.Join(err1, err2); err != nil {
-			return market.Bundle{}, err
-		}
-		b.Receipts = append(b.Receipts, s)
-	}
-	for v, err := range tx.Vouchers(l.Role, l.Channel) {
-		if err != nil {
-			return market.Bundle{}, err
-		}
-		sig, err := signature(v.Signature)
-		if err != nil {
-			return market.Bundle{}, err
-		}
-		b.Vouchers = append(b.Vouchers, market.SignedVoucher{Block: v.Block, Signature: sig})
-	}
-	return b, nil
-}
-
-// signature reads what may be missing.
-func signature(b []byte) (market.Signature, error) {
-	if len(b) == 0 {
-		return market.Signature{}, nil
-	}
-	return market.SignatureFrom(b)
 }

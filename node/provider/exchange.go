@@ -2,8 +2,10 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"souk/node/ledger"
 	"souk/protocol/wire"
 )
 
@@ -49,6 +51,27 @@ func (l *lease) exchangeOnce(ctx context.Context) error {
 	}
 	l.exchanged.Store(true)
 	l.wake()
+	return nil
+}
+
+// askForLast asks clients for the last countersignatures that are missing. One
+// that gave it and didn't hear that it came closes its lease all the same, and
+// doesn't attach again.
+func (p *Provider) askForLast(live []ledger.Lease) error {
+	asked := map[account]bool{}
+	for _, rec := range live {
+		if !over(rec.State) {
+			continue
+		}
+		l, err := p.revive(rec)
+		if err != nil {
+			return fmt.Errorf("lease %s: %w", rec.Hash, err)
+		}
+		if !asked[l.account()] {
+			asked[l.account()] = true
+			p.spawn(func() { l.exchange(p.ctx) })
+		}
+	}
 	return nil
 }
 

@@ -47,6 +47,9 @@ func (p *Provider) Start(ctx context.Context) error {
 	for _, e := range execs { // of no live lease
 		p.dropLeftOver(ctx, e)
 	}
+	if err := p.askForLast(live); err != nil {
+		return err
+	}
 	p.check(ctx)
 	if err := errors.Join(p.forgetOld(ctx), p.dropParts()); err != nil {
 		return err

@@ -1,0 +1,58 @@
+package crashpoint_test
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"souk/node/blob"
+	"souk/node/ledger"
+	"souk/protocol/status"
+	"souk/protocol/wire"
+)
+
+const networkName = "test"
+
+// node is what stays of a node from one life to the next, and its books as long
+// as it lives.
+type node struct {
+	web    *web
+	key    crypto.PrivKey
+	id     peer.ID
+	disk   *vfs.MemFS // as it is, or as the crash left it
+	dir    string     // for logs, which are on a real disk
+	given  promises
+	fate   *fate
+	host   *memHost
+	ledger *ledger.Ledger
+	blobs  *blob.Store
+	serve  *wire.Dispatcher
+}
+
+// open begins a life with what is on the disk.
+func (n *node) open(f *fate) (err error) {
+	n.fate = f
+	if n.ledger, err = ledger.Open("node/ledger", ledger.Options{FS: n.disk}); err != nil {
+		return err
+	}
+	if err := n.given.kept(n.ledger); err != nil {
+		return err
+	}
+	n.host = n.web.join(n.id, f, n.given.note)
+	n.serve = wire.NewDispatcher(n.host, noBlock{}, slog.New(slog.DiscardHandler))
+	n.blobs, err = blob.Open("node/blobs", blob.Options{FS: &frailDisk{n.disk, f}})
+	return err
+}
+
+type noBlock struct{}
+
+func (noBlock) Block(peer.ID, time.Duration) {}
+
+func newBoot() (b status.BootID) {
+	_, _ = rand.Read(b[:]) // never fails
+	return b
+}

@@ -2,10 +2,14 @@ package ledger
 
 import (
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
+
+// markerPrefix begins the names of the store's markers.
+const markerPrefix = "marker."
 
 // freezer is a filesystem that stops for good at the first operation that
 // fails to change it. The store must not see such a failure: over a failed WAL
@@ -66,7 +70,13 @@ func (f *freezer) file(open func() (vfs.File, error)) (vfs.File, error) {
 
 func (f *freezer) Unwrap() vfs.FS { return f.FS }
 
+// Create syncs the folder before it makes a marker in it. A marker's name says
+// which other file counts; the store syncs both names at once, and a power loss
+// could keep the marker's alone.
 func (f *freezer) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasPrefix(f.PathBase(name), markerPrefix) {
+		f.do(func() error { return syncDir(f.FS, f.PathDir(name)) })
+	}
 	return f.file(func() (vfs.File, error) { return f.FS.Create(name, c) })
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -25,6 +26,7 @@ type node struct {
 	id     peer.ID
 	disk   *vfs.MemFS // as it is, or as the crash left it
 	dir    string     // for logs, which are on a real disk
+	ill    *ill       // what ails the ledger's disk
 	given  promises
 	fate   *fate
 	host   *memHost
@@ -36,7 +38,7 @@ type node struct {
 // open begins a life with what is on the disk.
 func (n *node) open(f *fate) (err error) {
 	n.fate = f
-	if n.ledger, err = ledger.Open("node/ledger", ledger.Options{FS: n.disk}); err != nil {
+	if n.ledger, err = ledger.Open("node/ledger", ledger.Options{FS: errorfs.Wrap(n.disk, n.ill)}); err != nil {
 		return err
 	}
 	if err := n.given.kept(n.ledger); err != nil {

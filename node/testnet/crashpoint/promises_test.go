@@ -56,6 +56,13 @@ func (p *promises) note(m proto.Message) {
 	}
 }
 
+// forget is for books that can't know what was said.
+func (p *promises) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all = nil
+}
+
 // kept says which promise these books don't have.
 func (p *promises) kept(l *ledger.Ledger) error {
 	p.mu.Lock()

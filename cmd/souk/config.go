@@ -28,6 +28,6 @@ func (a *app) configCommand() *cobra.Command {
 		}),
 	}
 	nodeFlags(show)
-	cmd.AddCommand(show)
+	cmd.AddCommand(show, a.limitsCommand())
 	return cmd
 }

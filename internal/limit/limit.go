@@ -1,6 +1,6 @@
 // Package limit is the row that souk's tables of limits are made of.
 //
-// Each package that bounds a peer, a job or a file has a function Limits with
+// Each package that bounds a peer, a job or a file has a function LimitRows with
 // its rows, which take their figures from the constants that are enforced, and
 // a test that goes one over each (see limittest). Package node puts all of
 // them into one table. This package enforces nothing itself.
@@ -108,9 +108,13 @@ func size(bytes int64) string {
 	return strings.TrimSuffix(text, unit) + " " + unit
 }
 
-// duration uses the largest unit that divides d. Hours go on up to two days.
+// duration uses the largest unit that divides d, and two of them for many days
+// and a little. Hours go on up to a day.
 func duration(d time.Duration) string {
 	const day = 24 * time.Hour
+	if rest := d % day; d > 10*day && rest > 0 {
+		return duration(d-rest) + " and " + duration(rest)
+	}
 	for _, u := range []struct {
 		name  string
 		unit  time.Duration

@@ -12,19 +12,20 @@ import (
 
 func TestFiguresAreForPeople(t *testing.T) {
 	for want, l := range map[string]limit.Limit{
-		"64 KiB":       limit.Size("", 64<<10, ""),
-		"262143 bytes": limit.Size("", 1<<18-1, ""),
-		"512 bytes":    limit.Size("", 512, ""),
-		"16 GiB":       limit.Size("", 16<<30, ""),
-		"15 s":         limit.Time("", 15*time.Second, ""),
-		"90 min":       limit.Time("", 90*time.Minute, ""),
-		"24 h":         limit.Time("", 24*time.Hour, ""),
-		"30 days":      limit.Time("", 30*24*time.Hour, ""),
-		"1,500 ms":     limit.Time("", 1500*time.Millisecond, ""),
-		"8":            limit.Of("", 8, ""),
-		"1,024":        limit.Of("", 1024, ""),
-		"1,000,000":    limit.Of("", 1_000_000, ""),
-		"at least 1 s": limit.Time("", time.Second, "").AtLeast(),
+		"64 KiB":            limit.Size("", 64<<10, ""),
+		"262143 bytes":      limit.Size("", 1<<18-1, ""),
+		"512 bytes":         limit.Size("", 512, ""),
+		"16 GiB":            limit.Size("", 16<<30, ""),
+		"15 s":              limit.Time("", 15*time.Second, ""),
+		"90 min":            limit.Time("", 90*time.Minute, ""),
+		"24 h":              limit.Time("", 24*time.Hour, ""),
+		"30 days and 5 min": limit.Time("", 30*24*time.Hour+5*time.Minute, ""),
+		"30 days":           limit.Time("", 30*24*time.Hour, ""),
+		"1,500 ms":          limit.Time("", 1500*time.Millisecond, ""),
+		"8":                 limit.Of("", 8, ""),
+		"1,024":             limit.Of("", 1024, ""),
+		"1,000,000":         limit.Of("", 1_000_000, ""),
+		"at least 1 s":      limit.Time("", time.Second, "").AtLeast(),
 	} {
 		require.Equal(t, want, l.Text())
 	}

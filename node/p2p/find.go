@@ -20,11 +20,9 @@ const MaxFound = 1024
 // The channel is closed at the end of the search, of ctx or of the node. Whoever
 // stops reading early must end ctx.
 func (n *Node) Find(ctx context.Context, keys []Key, limit int) <-chan peer.AddrInfo {
-	if limit <= 0 || limit > MaxFound {
-		limit = MaxFound
-	}
 	out := make(chan peer.AddrInfo)
-	search := &search{node: n, out: out, left: limit, seen: map[peer.ID]bool{n.ID(): true}}
+	search := newSearch(n, out, limit)
+	search.seen[n.ID()] = true
 	ctx, cancel := context.WithCancel(ctx)
 	search.stop = cancel
 	unhook := context.AfterFunc(n.ctx, cancel)
@@ -80,6 +78,13 @@ type search struct {
 	mu   sync.Mutex
 	left int
 	seen map[peer.ID]bool
+}
+
+func newSearch(n *Node, out chan<- peer.AddrInfo, limit int) *search {
+	if limit <= 0 || limit > MaxFound {
+		limit = MaxFound
+	}
+	return &search{node: n, out: out, left: limit, seen: map[peer.ID]bool{}}
 }
 
 func (s *search) under(ctx context.Context, k Key) {

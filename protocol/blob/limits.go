@@ -2,8 +2,8 @@ package blob
 
 import "souk/internal/limit"
 
-// Limits are this package's rows of the table of limits.
-func Limits() []limit.Limit {
+// LimitRows are this package's rows of the table of limits.
+func LimitRows() []limit.Limit {
 	return limit.In("protocol/blob", limit.OnTheWire(
 		limit.Size("block", MaxBlock, "malformed"),
 		limit.Of("blocks in one frame", FrameBlocks, "malformed"),

@@ -20,7 +20,7 @@ func TestLimits(t *testing.T) {
 		}
 		return err
 	}
-	limittest.Run(t, Limits(), map[string]limittest.Probe{
+	limittest.Run(t, LimitRows(), map[string]limittest.Probe{
 		"block":               func(t *testing.T, n int64) error { return received(t, [][]byte{make([]byte, n)}) },
 		"blocks in one frame": func(t *testing.T, n int64) error { return received(t, make([][]byte, n)) },
 		"blocks to leave out of a transfer": func(t *testing.T, n int64) error {

@@ -5,8 +5,8 @@ import (
 	"souk/internal/modmath"
 )
 
-// Limits are this package's rows of the table of limits.
-func Limits() []limit.Limit {
+// LimitRows are this package's rows of the table of limits.
+func LimitRows() []limit.Limit {
 	const malformed, refused = "malformed", "refused with over_limit"
 	return limit.In("protocol/challenge", limit.OnTheWire(
 		limit.Of("devices in a challenge", MaxCount, malformed),

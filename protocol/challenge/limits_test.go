@@ -106,7 +106,7 @@ func TestLimits(t *testing.T) {
 		_, err := readProduct(q, MaxCount, Parties{})
 		return err
 	}
-	limittest.Run(t, Limits(), map[string]limittest.Probe{
+	limittest.Run(t, LimitRows(), map[string]limittest.Probe{
 		"devices in a challenge": func(_ *testing.T, n int64) error {
 			return begun(&pb.ChallengeStart{Slug: "x", Count: uint32(n)})
 		},

@@ -6,8 +6,8 @@ import (
 	"souk/internal/limit"
 )
 
-// Limits are this package's rows of the table of limits.
-func Limits() []limit.Limit {
+// LimitRows are this package's rows of the table of limits.
+func LimitRows() []limit.Limit {
 	const refused = "the document is refused"
 	return limit.In("protocol/market", limit.OnTheWire(
 		limit.Size("DAG-JSON document", MaxBlock, refused),

@@ -49,7 +49,7 @@ func x(n int) string { return strings.Repeat("x", n) }
 
 func TestLimits(t *testing.T) {
 	digest := "@sha256:" + strings.Repeat("0", 64)
-	limittest.Run(t, market.Limits(), map[string]limittest.Probe{
+	limittest.Run(t, market.LimitRows(), map[string]limittest.Probe{
 		"DAG-JSON document": blockOf(func(n int) string { return `{"x-a":"` + x(n-len(`{"x-a":""}`)) + `"}` }),
 		"maps and lists in one another in a document": blockOf(func(n int) string {
 			return `{"x-a":` + strings.Repeat("[", n-1) + strings.Repeat("]", n-1) + `}`

@@ -2,8 +2,8 @@ package offer
 
 import "souk/internal/limit"
 
-// Limits are this package's rows of the table of limits.
-func Limits() []limit.Limit {
+// LimitRows are this package's rows of the table of limits.
+func LimitRows() []limit.Limit {
 	const refused = "the offer is refused"
 	return limit.In("protocol/offer", append(limit.OnTheWire(
 		limit.Size("offer", MaxBytes, refused),

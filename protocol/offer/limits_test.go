@@ -34,7 +34,7 @@ func opened(want error, change func(o *offer.Offer, n int)) limittest.Probe {
 }
 
 func TestLimits(t *testing.T) {
-	limittest.Run(t, offer.Limits(), map[string]limittest.Probe{
+	limittest.Run(t, offer.LimitRows(), map[string]limittest.Probe{
 		"offer": func(t *testing.T, n int64) error {
 			key, id := newKey(t)
 			sealed := seal(t, sample(id), key)

@@ -2,8 +2,8 @@ package receiptfile
 
 import "souk/internal/limit"
 
-// Limits are this package's rows of the table of limits.
-func Limits() []limit.Limit {
+// LimitRows are this package's rows of the table of limits.
+func LimitRows() []limit.Limit {
 	const refused = "the file is neither read nor written"
 	return limit.In("protocol/receiptfile", limit.OnTheWire(
 		limit.Size("receipt file", MaxFileBytes, refused),

@@ -25,7 +25,7 @@ func overLimit(err error) error {
 
 func TestLimits(t *testing.T) {
 	head := car(t, `{}`)
-	limittest.Run(t, receiptfile.Limits(), map[string]limittest.Probe{
+	limittest.Run(t, receiptfile.LimitRows(), map[string]limittest.Probe{
 		"receipt file": func(t *testing.T, n int64) error {
 			block := section(t, `"`+strings.Repeat("x", 1<<19)+`"`)
 			_, err := receiptfile.Read(io.LimitReader(io.MultiReader(bytes.NewReader(head), endless(block)), n))

@@ -2,8 +2,8 @@ package run
 
 import "souk/internal/limit"
 
-// Limits are this package's rows of the table of limits.
-func Limits() []limit.Limit {
+// LimitRows are this package's rows of the table of limits.
+func LimitRows() []limit.Limit {
 	return limit.In("protocol/run", limit.OnTheWire(
 		limit.Size("log in one frame", MaxLog, "malformed"),
 	)...)

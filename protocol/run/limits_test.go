@@ -13,7 +13,7 @@ import (
 )
 
 func TestLimits(t *testing.T) {
-	limittest.Run(t, run.Limits(), map[string]limittest.Probe{
+	limittest.Run(t, run.LimitRows(), map[string]limittest.Probe{
 		"log in one frame": func(t *testing.T, n int64) error {
 			client, provider := serve(t, func(_ peer.ID, _ run.Attach, c *run.Conversation) error {
 				return c.Send(&pb.RunEvent{Event: &pb.RunEvent_Log{Log: &pb.Log{Data: make([]byte, n)}}})

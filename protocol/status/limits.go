@@ -2,8 +2,8 @@ package status
 
 import "souk/internal/limit"
 
-// Limits are this package's rows of the table of limits.
-func Limits() []limit.Limit {
+// LimitRows are this package's rows of the table of limits.
+func LimitRows() []limit.Limit {
 	return limit.In("protocol/status", append(
 		limit.OnTheWire(limit.Size("page of a channel's status", MaxPage, "malformed, before its first byte is read")),
 		limit.Of("peers whose boot ID is remembered", maxBoots, "who was silent for longest is forgotten"),

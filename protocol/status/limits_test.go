@@ -41,7 +41,7 @@ func pageOf(n int) *pb.ChannelStatus {
 }
 
 func TestLimits(t *testing.T) {
-	limittest.Run(t, Limits(), map[string]limittest.Probe{
+	limittest.Run(t, LimitRows(), map[string]limittest.Probe{
 		"page of a channel's status": func(t *testing.T, n int64) error {
 			net, err := mocknet.FullMeshConnected(2)
 			require.NoError(t, err)

@@ -43,8 +43,8 @@ const (
 	maxSentence = 512 // bytes of its sentence, and of the nearest miss
 )
 
-// Limits are this package's rows of the table of limits.
-func Limits() []limit.Limit {
+// LimitRows are this package's rows of the table of limits.
+func LimitRows() []limit.Limit {
 	blocked := fmt.Sprintf("the peer is refused for %d min", BlockFor/time.Minute)
 	return limit.In("protocol/wire", append(limit.OnTheWire(
 		limit.Size("control frame", MaxControl, "malformed, before its first byte is read"),

@@ -24,7 +24,7 @@ import (
 )
 
 func TestLimits(t *testing.T) {
-	limittest.Run(t, Limits(), map[string]limittest.Probe{
+	limittest.Run(t, LimitRows(), map[string]limittest.Probe{
 		"control frame":     frameOf(MaxControl),
 		"data frame":        frameOf(MaxData),
 		"fields in a frame": manyFields,

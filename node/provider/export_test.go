@@ -1,0 +1,28 @@
+package provider
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"souk/node/ledger"
+	"souk/protocol/market"
+)
+
+// OpenUp opens n quotes, of one stranger or of as many, and gives the first refusal.
+func OpenUp(n int, strangers func(i int) peer.ID) error {
+	o, now := newOpenQuotes(), time.Unix(1_800_000_000, 0)
+	for i := range n {
+		q := openQuote{peer: strangers(i), expires: now.Add(QuoteValidity)}
+		if err := o.add(market.BlockHash(fmt.Append(nil, i)), q, true, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CreditFor is the credit of a client with so many countersigned receipts.
+func (p *Provider) CreditFor(receipts uint64) uint32 {
+	return p.creditTicks("client", ledger.Peer{Receipts: receipts})
+}

@@ -1,0 +1,62 @@
+package provider_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+
+	"souk/internal/limit/limittest"
+	"souk/node/provider"
+	"souk/protocol/market"
+	"souk/protocol/wire"
+)
+
+func TestLimits(t *testing.T) {
+	rich := func(c *provider.Config) {
+		c.Caps.Peer, c.Caps.Total = market.NewAmount(1<<60), market.NewAmount(1<<60)
+	}
+	limittest.Run(t, provider.LimitRows(), map[string]limittest.Probe{
+		"validity of a quote": func(t *testing.T, n int64) error {
+			var later atomic.Int64
+			begin := time.Now()
+			s := newShop(t, func(c *provider.Config) {
+				c.Now = func() time.Time { return begin.Add(time.Duration(later.Load()) * time.Millisecond) }
+			})
+			g := newGuest(t, s)
+			q, err := g.ask()
+			require.NoError(t, err)
+			require.NoError(t, g.reconcile())
+			later.Store(n)
+			err = g.send(g.acceptance(q, q.Quote.TickPrice))
+			if err != nil {
+				require.True(t, wire.IsCode(err, wire.Expired), "%v", err)
+			}
+			return err
+		},
+		"open quotes of a peer": func(_ *testing.T, n int64) error {
+			return provider.OpenUp(int(n), func(int) peer.ID { return "one" })
+		},
+		"open quotes of a provider, for strangers": func(_ *testing.T, n int64) error {
+			return provider.OpenUp(int(n), func(i int) peer.ID { return peer.ID(fmt.Sprint(i)) })
+		},
+		"inputs of a job in a request": func(t *testing.T, n int64) error {
+			g := newGuest(t, newShop(t))
+			g.request.InputBytes = n
+			_, err := g.ask()
+			if err != nil {
+				require.True(t, wire.IsCode(err, wire.OverLimit), "%v", err)
+			}
+			return err
+		},
+		"ticks of credit to a stranger": func(t *testing.T, n int64) error {
+			return limittest.Refused(int64(newShop(t, rich).CreditFor(0)) == n)
+		},
+		"ticks of credit": func(t *testing.T, n int64) error {
+			return limittest.Refused(int64(newShop(t, rich).CreditFor(uint64(n)*provider.CreditEvery)) == n)
+		},
+	})
+}

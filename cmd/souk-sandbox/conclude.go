@@ -50,7 +50,7 @@ func (s *supervisor) conclude() error {
 		return nil
 	}
 	if s.end == nil {
-		s.decide(control.Result{Cause: failed, Detail: s.guest.crash()})
+		s.decide(s.unreported())
 	}
 	s.overDisk()
 	cpu, peak := s.guest.final()
@@ -64,6 +64,16 @@ func (s *supervisor) conclude() error {
 		return fmt.Errorf("the result could not be written: %w", err)
 	}
 	return nil
+}
+
+// unreported is the result of a guest's process that ended without a word. If it
+// ran out of memory while the guest ran, that was the guest's doing: tables and
+// descriptors lie in the process's own memory.
+func (s *supervisor) unreported() control.Result {
+	if s.status.Started != 0 && s.guest.outOfMemory() {
+		return control.Result{Cause: limitMemory}
+	}
+	return control.Result{Cause: failed, Detail: s.guest.crash()}
 }
 
 // overDisk catches a guest that went over its disk limit between two looks

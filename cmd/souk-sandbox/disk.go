@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -20,9 +21,10 @@ const (
 	diskEntries = 100_000 // files and folders that outputs may have
 )
 
-// watchDisk looks at the outputs until they are over the limit. Between two
-// looks a guest can go over by what it writes in that time; one file never
-// can, because the kernel stops it (RLIMIT_FSIZE).
+// watchDisk looks at the outputs until they are over the limit. It is the second
+// line: a guest in wazero is ended by its quota before it goes over. One that
+// broke out could go over by what it writes between two looks, and no file of its
+// could (RLIMIT_FSIZE).
 func (s *supervisor) watchDisk() {
 	limit := s.spec.Disk
 	for {
@@ -55,8 +57,12 @@ func held(dir string, limit int64) int64 {
 	var sum int64
 	entries := 0
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == dir {
+		if path == dir || errors.Is(err, fs.ErrNotExist) {
 			return nil // removed while walking
+		}
+		if err != nil { // what can't be looked at can't be allowed
+			sum = limit + 1
+			return fs.SkipAll
 		}
 		sum += entryBytes
 		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {

@@ -19,15 +19,15 @@ import (
 )
 
 // filesystem is what the guest sees: the inputs read-only at "/", and the
-// outputs folder.
-func filesystem(order guestOrder) wazero.FSConfig {
+// outputs folder, under a quota.
+func filesystem(order guestOrder, q *quota) wazero.FSConfig {
 	root := &sysfs.ReadFS{FS: sysfs.DirFS(filepath.Join(order.Dir, control.RootDir))}
 	fixed := !order.Spec.RealTime
 	config := wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(&jail{FS: root, fixed: fixed}, "/")
 	if order.Spec.Outputs == "" {
 		return config
 	}
-	out := sysfs.DirFS(filepath.Join(order.Dir, control.OutDir))
+	out := newQuotaFS(filepath.Join(order.Dir, control.OutDir), q)
 	return config.(sysfs.FSConfig).WithSysFSMount(&jail{FS: out, fixed: fixed}, order.Spec.Outputs)
 }
 

@@ -35,7 +35,7 @@ func guest() error {
 	if err := orders.Decode(&order); err != nil {
 		return nil // a spare whose supervisor went away
 	}
-	g := &instance{order: order, memory: &memory{limit: uint64(order.Spec.Memory)}}
+	g := &instance{order: order, memory: &memory{limit: uint64(order.Spec.Memory)}, quota: newQuota(order.Spec.Disk)}
 	if err := g.load(); err != nil {
 		return reports.Encode(control.Report{Cause: failed, Detail: "the module could not be loaded: " + firstLine(err)})
 	}
@@ -53,6 +53,7 @@ func guest() error {
 type instance struct {
 	order   guestOrder
 	memory  *memory
+	quota   *quota
 	runtime wazero.Runtime
 	module  wazero.CompiledModule
 }
@@ -98,8 +99,11 @@ func (g *instance) run() (r control.Report) {
 		}
 	}()
 	ctx := experimental.WithMemoryAllocator(context.Background(), g.memory)
-	_, err := g.runtime.InstantiateModule(ctx, g.module, moduleConfig(g.order))
+	_, err := g.runtime.InstantiateModule(ctx, g.module, moduleConfig(g.order, g.quota))
 	r = g.outcome(err)
+	if g.quota.hit {
+		return control.Report{Cause: limitDisk}
+	}
 	if g.memory.hit && (r.Cause != exited || r.ExitCode != 0) {
 		return control.Report{Cause: limitMemory}
 	}
@@ -123,13 +127,13 @@ func (g *instance) outcome(err error) control.Report {
 	}
 }
 
-func moduleConfig(order guestOrder) wazero.ModuleConfig {
+func moduleConfig(order guestOrder, q *quota) wazero.ModuleConfig {
 	spec := order.Spec
 	out := &cappedOutput{left: spec.Log + 1}
 	config := wazero.NewModuleConfig().WithName("job").
 		WithArgs(append([]string{"job"}, spec.Args...)...).
 		WithStdout(out).WithStderr(out).
-		WithFSConfig(filesystem(order))
+		WithFSConfig(filesystem(order, q))
 	for _, env := range spec.Env {
 		name, value, _ := strings.Cut(env, "=")
 		config = config.WithEnv(name, value)

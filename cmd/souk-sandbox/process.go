@@ -122,6 +122,14 @@ func (p *process) crash() string {
 	return how
 }
 
+// outOfMemory tells whether Go's runtime ended the process because the kernel
+// gave it no more addresses or memory. It says so in words only.
+func (p *process) outOfMemory() bool {
+	said := p.stderr.String()
+	return p.cmd.ProcessState.ExitCode() == 2 &&
+		(strings.Contains(said, "runtime: out of memory") || strings.Contains(said, "runtime: cannot allocate memory"))
+}
+
 // cpuTime reads utime and stime from /proc/PID/stat, in ticks of 10 ms.
 func cpuTime(stat string) time.Duration {
 	_, rest, _ := strings.Cut(stat, ") ")

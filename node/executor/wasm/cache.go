@@ -22,13 +22,13 @@ import (
 )
 
 const (
-	compileTimeout = 60 * time.Second
-	maxVerdict     = 64 << 10 // bytes of a compiling child's answer
-	maxCache       = 4 << 30  // bytes of machine code kept
-	maxEntries     = 1000     // modules kept
-	verdictFile    = "verdict.json"
-	codeDir        = "code"
-	crashed        = 2 // the exit code of a Go program that ran out of memory or panicked
+	compileTime = 60 * time.Second // unless Config says otherwise
+	maxVerdict  = 64 << 10         // bytes of a compiling child's answer
+	maxCache    = 4 << 30          // bytes of machine code kept
+	maxEntries  = 1000             // modules kept
+	verdictFile = "verdict.json"
+	codeDir     = "code"
+	crashed     = 2 // the exit code of a Go program that ran out of memory or panicked
 )
 
 // compiled puts the machine code of a module into the workspace folder dst and
@@ -66,7 +66,7 @@ func (e *Executor) fillOnce(ctx context.Context, key, path, entry string) error 
 		}
 		defer e.compiling.Done()
 		// Others may wait for this one: it doesn't end with the first of them.
-		ctx, cancel := context.WithTimeout(e.life, compileTimeout)
+		ctx, cancel := context.WithTimeout(e.life, e.cfg.CompileTime)
 		defer cancel()
 		return nil, e.fill(ctx, path, entry)
 	})
@@ -149,7 +149,7 @@ func (e *Executor) translate(ctx context.Context, path, code string) (v control.
 	case errors.Is(ctx.Err(), context.Canceled):
 		return v, errClosed
 	case ctx.Err() != nil || exit.ExitCode() < 0 || exit.ExitCode() == crashed:
-		return v, refuse("the module can't be compiled in %d s and the memory that a sandbox has; make it smaller or its functions shorter", int(compileTimeout.Seconds()))
+		return v, refuse("the module can't be compiled in %d s and the memory that a sandbox has; make it smaller or its functions shorter", int(e.cfg.CompileTime.Seconds()))
 	default:
 		line, _, _ := strings.Cut(stderr.String(), "\n")
 		return v, fmt.Errorf("the module could not be compiled: %.300s", line)

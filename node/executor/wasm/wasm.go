@@ -24,6 +24,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/singleflight"
 
@@ -40,6 +41,7 @@ type Config struct {
 	SandboxPath string          // the souk-sandbox binary; empty: beside this program, else in $PATH
 	Source      executor.Source // where modules and inputs come from
 	Spares      int             // sandboxes started ahead of need; 0 is none
+	CompileTime time.Duration   // how long compiling one module may take; 0: 60 s
 	Log         *slog.Logger    // nil: slog.Default
 }
 
@@ -72,8 +74,11 @@ var errClosed = errors.New("the wasm executor is closed")
 // New makes the folders and starts the spares. It fails where the sandbox
 // binary can't be found or Dir can't be written.
 func New(cfg Config) (*Executor, error) {
-	if cfg.Source == nil || cfg.Dir == "" || cfg.Spares < 0 {
-		return nil, errors.New("the wasm executor needs a folder, a source and a number of spares that is not negative")
+	if cfg.Source == nil || cfg.Dir == "" || cfg.Spares < 0 || cfg.CompileTime < 0 {
+		return nil, errors.New("the wasm executor needs a folder, a source, and spares and time to compile that are not negative")
+	}
+	if cfg.CompileTime == 0 {
+		cfg.CompileTime = compileTime
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

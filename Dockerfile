@@ -11,7 +11,7 @@
 
 # scripts/image makes the folder that this is built from.
 FROM scratch AS prebuilt
-COPY souk souk-sandbox /usr/local/bin/
+COPY souk souk-sandbox souk-init souk-egress /usr/local/bin/
 COPY etc /etc
 COPY --chown=65532:65532 lib /var/lib
 ENV PATH=/usr/local/bin SOUK_DATA_DIR=/var/lib/souk
@@ -26,7 +26,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -tags nodrivers -trimpath -ldflags='-s -w' -o /image/usr/local/bin/ ./cmd/souk ./cmd/souk-sandbox \
+RUN CGO_ENABLED=0 go build -tags nodrivers -trimpath -ldflags='-s -w' -o /image/usr/local/bin/ ./cmd/souk ./cmd/souk-sandbox ./cmd/souk-init ./cmd/souk-egress \
 	&& mkdir -p /image/etc/ssl/certs && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
 	&& mkdir -p -m 0700 /image/var/lib/souk && chown 65532:65532 /image/var/lib/souk
 

@@ -37,6 +37,7 @@ type Docker struct {
 	Auth       string // path of a Docker config.json with registry credentials
 	Registries []string
 	Egress     bool   // jobs may connect to the public places that their leases name
+	InitPath   string // of souk-init; empty: beside this program, else in $PATH
 	EgressPath string // of souk-egress; empty: beside this program, else in $PATH
 }
 
@@ -81,7 +82,7 @@ func (s *supply) equip(ctx context.Context, n *Node, c Provide) (err error) {
 func (n *Node) docker(c Docker) (*images, error) {
 	cfg := docker.Config{
 		Dir: n.path("containers"), Host: c.Host, Source: n.blobs, Node: n.dockerName(), AllowRunc: c.AllowRunc, Runtime: c.Runtime, Pull: !c.NoPull,
-		Registries: c.Registries, Auth: c.Auth, MaxImage: c.MaxImage, CacheBytes: c.Cache, Log: n.cfg.Log,
+		Registries: c.Registries, External: n.external, Auth: c.Auth, MaxImage: c.MaxImage, CacheBytes: c.Cache, InitPath: c.InitPath, Log: n.cfg.Log,
 		DeviceNodes: func(id string) []string { return n.supply.stock.nodes(id) },
 	}
 	var gate *egress.Gate

@@ -51,9 +51,13 @@ func newDockerBench(ctx context.Context) (_ *dockerBench, err error) {
 	if b.id, b.archive, err = writeImage(b.file, program, b.name+":latest"); err != nil {
 		return nil, err
 	}
+	first := filepath.Join(b.dir, "souk-init")
+	if err := buildStatic(ctx, "souk/cmd/souk-init", first); err != nil {
+		return nil, err
+	}
 	b.exec, err = docker.New(docker.Config{
 		Dir: filepath.Join(b.dir, "docker"), Source: file{b.archive, b.file},
-		Node: "bench-" + strings.ToLower(filepath.Base(b.dir)[len("souk-bench-"):]), AllowRunc: true, Runtime: "runc",
+		Node: "bench-" + strings.ToLower(filepath.Base(b.dir)[len("souk-bench-"):]), AllowRunc: true, Runtime: "runc", InitPath: first,
 	})
 	if err != nil {
 		return nil, err
@@ -138,10 +142,15 @@ func buildNoop(ctx context.Context, dir, to string) error {
 	if err := os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600); err != nil {
 		return err
 	}
+	return buildStatic(ctx, source, to)
+}
+
+// buildStatic builds a program that needs no libraries.
+func buildStatic(ctx context.Context, source, to string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", to, source) //nolint:gosec // our own paths
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("a program that does nothing could not be built: %w: %.300s", err, out)
+		return fmt.Errorf("%s could not be built: %w: %.300s", source, err, out)
 	}
 	return nil
 }

@@ -6,8 +6,8 @@
 //	souk-egress HOST:PORT=ADDRESS... -- PROGRAM [ARGUMENT...]
 //
 // It listens on every ADDRESS and PORT, starts itself again as the forwarder,
-// and then becomes PROGRAM: PID 1, signals, open files and exit status are the
-// job's own. The forwarder is a child of PID 1 in a session of its own, and
+// and then becomes PROGRAM: its process, signals, open files and exit status are the
+// job's own. The forwarder is a child of that process in a session of its own, and
 // ends with the container. It is in the same jail as the job and is trusted with
 // nothing: what it may reach is the node's to decide.
 package main

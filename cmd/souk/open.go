@@ -52,7 +52,7 @@ func supply(c config.Config) *node.Provide {
 		Challenge: prover.Mode(p.Challenge),
 		Executors: p.Executors, Docker: node.Docker{
 			Host: d.Host, AllowRunc: d.AllowRunc, Runtime: d.Runtime, NoPull: !d.Pull, MaxImage: d.MaxImage, Cache: d.Cache,
-			Auth: d.Auth, Registries: d.Registries, Egress: d.Egress, EgressPath: d.EgressPath,
+			Auth: d.Auth, Registries: d.Registries, Egress: d.Egress, InitPath: d.InitPath, EgressPath: d.EgressPath,
 		},
 	}
 }

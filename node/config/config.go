@@ -53,6 +53,7 @@ type Docker struct {
 	Auth       string
 	Registries []string
 	Egress     bool   // to public places that a lease names
+	InitPath   string // of souk-init
 	EgressPath string // of souk-egress
 }
 

@@ -26,6 +26,7 @@ func dockerFields() []field {
 		one(p+"auth", "path of a Docker config.json with your registries' credentials; none: images are pulled without", "", readAuth),
 		many(p+"registries", "registries with private addresses that images may come from, as host or host:port", readRegistries),
 		one(p+"egress", "where jobs may connect to: none, or public, which are the public places that their leases name", "none", readEgress),
+		one(p+"init_helper", "path of the souk-init program; none: beside souk, else in $PATH", "", text(func(c *Config) *string { return &c.Docker.InitPath })),
 		one(p+"egress_helper", "path of the souk-egress program; none: beside souk, else in $PATH", "", text(func(c *Config) *string { return &c.Docker.EgressPath })),
 	}
 }

@@ -72,9 +72,14 @@ func containers(t *testing.T, lease string) []string {
 	return ids
 }
 
+// firstProcess is souk-init, beside the tests' souk.
+var firstProcess = sync.OnceValues(func() (string, error) { return build("souk-init", "../../cmd/souk-init", "CGO_ENABLED=0") })
+
 // dockerMarket is one provider that runs images, and one client.
 func dockerMarket(t *testing.T, tick time.Duration) *world {
 	t.Helper()
+	_, err := firstProcess()
+	require.NoError(t, err)
 	return up(t, testnet.Options{Providers: 1, Clients: 1, Tick: tick, LostAfter: time.Minute, Docker: true})
 }
 

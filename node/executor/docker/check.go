@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"souk/node/executor/docker/egress"
+	"souk/node/executor/docker/helper"
 )
 
 const (
@@ -33,6 +34,7 @@ type daemon struct {
 	Seccomp      bool
 	CDI          bool // devices can be named as CDI does
 	Root         string
+	Init         string // path of souk-init
 }
 
 // Check says in one sentence what keeps jobs from running here.
@@ -91,7 +93,11 @@ func (e *Executor) daemon(ctx context.Context) (d daemon, err error) {
 			return d, err
 		}
 	}
-	return d, d.safe()
+	if err := d.safe(); err != nil {
+		return d, err
+	}
+	d.Init, err = helper.Find("souk-init", e.cfg.InitPath, "containers")
+	return d, err
 }
 
 // chooseRuntime gives what jobs run on, out of those that the daemon knows.

@@ -76,8 +76,19 @@ func daemonThat(t *testing.T, at string, says said) {
 	})
 }
 
+// static is a program as small as a file can be that is taken for one.
+func static(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "static")
+	head := make([]byte, 64)
+	copy(head, "\x7fELF\x02\x01\x01")                   // 64 bits, little-endian
+	copy(head[16:], []byte{2, 0, 62, 0, 1})             // a program for x86-64
+	copy(head[52:], []byte{64, 0, 56, 0, 0, 0, 64})     // without segments or sections
+	require.NoError(t, os.WriteFile(path, head, 0o755)) //nolint:gosec // programs are run
+	return path
+}
+
 func checked(t *testing.T, at string, change func(*Config)) error {
-	cfg := Config{Dir: t.TempDir(), Host: "unix://" + at, Node: "test", Source: nothing{}}
+	cfg := Config{Dir: t.TempDir(), Host: "unix://" + at, Node: "test", Source: nothing{}, InitPath: static(t)}
 	if change != nil {
 		change(&cfg)
 	}
@@ -103,6 +114,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		"runc mended":        {func(s *said) { s.runc, s.commit = "1.1.5+ds1", "1.1.5+ds1-1+deb12u1" }, allowed, ""},
 		"the gate is runc's": {func(s *said) { s.runc = "1.0.0" }, nil, ""},
 		"no seccomp":         {func(s *said) { s.seccomp = false }, allowed, "seccomp"},
+		"no souk-init":       {func(*said) {}, func(c *Config) { c.InitPath = "" }, "souk-init, which containers start with, was not found"},
 		"no such runtime":    {func(*said) {}, func(c *Config) { c.Runtime = "kata" }, "runc, runsc"},
 	} {
 		t.Run(name, func(t *testing.T) {

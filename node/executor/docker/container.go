@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	nobody     = "65534:65534"
+	root       = "0:0"    // souk-init for a moment; the job is nobody
 	basePids   = 1024     // processes and threads that a job may have at once,
 	pidsPerCPU = 256      // and as many besides for each core: frameworks start some on each
 	maxFiles   = 16 << 10 // open files of a process; a daemon can't give more than it has
@@ -34,6 +34,7 @@ type plan struct {
 	image   image.InspectResponse
 	daemon  daemon
 	grant   grant
+	first   first
 	wiring  *Wiring // nil without egress
 	cgroup  string
 	volumes []string // guest paths of the image's volumes that nothing else is mounted at
@@ -43,18 +44,20 @@ type plan struct {
 func (p plan) options() client.ContainerCreateOptions {
 	cfg := p.image.Config
 	c := &container.Config{
-		User:        nobody,
+		User:        root,
 		Env:         environment(cfg.Env, p.spec.Env, p.grant.env),
+		Entrypoint:  p.first.entrypoint(p.spec.Limits.Time),
 		Cmd:         p.spec.Args,
 		Image:       p.image.ID,
 		Labels:      labels(p.node, p.spec.ID, cfg.Labels),
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}}, // it would run beside the job
 	}
-	if p.wiring != nil { // an entrypoint of one's own drops the image's command too
-		c.Entrypoint = slices.Concat(p.wiring.EntrypointPrefix, cfg.Entrypoint)
-		if len(c.Cmd) == 0 {
-			c.Cmd = cfg.Cmd
-		}
+	if p.wiring != nil {
+		c.Entrypoint = append(c.Entrypoint, p.wiring.EntrypointPrefix...)
+	}
+	c.Entrypoint = append(c.Entrypoint, cfg.Entrypoint...)
+	if len(c.Cmd) == 0 { // an entrypoint of one's own drops the image's command too
+		c.Cmd = cfg.Cmd
 	}
 	return client.ContainerCreateOptions{Config: c, HostConfig: p.host(), Name: "souk-" + p.node + "-" + p.spec.ID}
 }
@@ -80,6 +83,7 @@ func (p plan) host() *container.HostConfig {
 		CgroupnsMode:   container.CgroupnsModePrivate,
 		ReadonlyRootfs: true,
 		CapDrop:        []string{"ALL"},
+		CapAdd:         firstCapabilities,
 		SecurityOpt:    securityOptions(p.daemon),
 		RestartPolicy:  container.RestartPolicy{Name: container.RestartPolicyDisabled},
 		ShmSize:        min(max(l.Memory/2, minShm), l.Memory), // in memory, and counted as such
@@ -118,7 +122,7 @@ func logConfig(limit int64) container.LogConfig {
 	}}
 }
 
-// mounts are the inputs, the egress wiring, and the parts of the disk.
+// mounts are the inputs, the helpers, and the parts of the disk.
 func (p plan) mounts() []mount.Mount {
 	at := func(parts ...string) string { return filepath.Join(append([]string{p.dir}, parts...)...) }
 	var all []mount.Mount
@@ -134,10 +138,12 @@ func (p plan) mounts() []mount.Mount {
 	for i, v := range p.volumes {
 		all = append(all, bind(at(diskDir, volumesDir, strconv.Itoa(i)), v, false))
 	}
+	helpers := p.first.mounts()
 	if p.wiring != nil {
-		for _, m := range p.wiring.Mounts {
-			all = append(all, bind(m.Source, m.Target, true))
-		}
+		helpers = append(helpers, p.wiring.Mounts...)
+	}
+	for _, m := range helpers {
+		all = append(all, bind(m.Source, m.Target, true))
 	}
 	return all
 }

@@ -5,8 +5,8 @@
 // writable disk of limited size and the devices that are leased to it; that it
 // runs as nobody, without capabilities, new privileges or a network; that what
 // it writes to disk, log, memory and processes is bounded; that an execution
-// goes on while the node is away and is found again by its labels; and that
-// nothing of it is left after Remove. The writable disk is an ext4 image on a
+// goes on while the node is away and is found again by its labels, but not past
+// its time limit nor for long; and that nothing of it is left after Remove. The writable disk is an ext4 image on a
 // loop device, or a tmpfs where there are none. Programs may be run from it:
 // GPU frameworks compile kernels to shared objects there.
 //
@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -53,12 +54,15 @@ type Config struct {
 	AllowRunc bool   // strangers' jobs may run on a runtime that shares this machine's kernel
 	Runtime   string // empty: runsc where installed, else runc if allowed
 	Pull      bool   // images that are not here may be pulled
-	// Registries are those that may have private addresses, as host or host:port.
-	// Without one, a client can't make this machine talk to its own network.
+	// Registries may have private addresses, as host or host:port: registries, and
+	// what they send their clients to. All others have public ones, by the guard that
+	// jobs' connections go through, so that a client can't make this machine talk to
+	// its own network.
 	Registries []string
-	Auth       string // path of a Docker config.json with this provider's registry credentials
-	MaxImage   int64  // bytes of one image, unpacked; 0: 64 GiB
-	CacheBytes int64  // bytes of images brought by souk that are kept; 0: 100 GiB
+	External   func() []netip.Addr // the addresses at which others see this machine; see egress.Guard
+	Auth       string              // path of a Docker config.json with this provider's registry credentials
+	MaxImage   int64               // bytes of one image, unpacked; 0: 64 GiB
+	CacheBytes int64               // bytes of images brought by souk that are kept; 0: 100 GiB
 	// Egress wires a container to its allow-list; nil refuses jobs that ask for one.
 	Egress func(ctx context.Context, spec executor.Spec) (*Wiring, error)
 	// DeviceNodes are the device files that whoever runs on a device opens, for
@@ -67,7 +71,13 @@ type Config struct {
 	// Grace is how long an execution waits for a daemon that went away, so that an
 	// upgrade of a daemon that keeps its containers ends no job; 0: 30 s.
 	Grace time.Duration
-	Log   *slog.Logger // nil: slog.Default
+	// Outlast is how long a container goes on after the last sign of its node, which
+	// may be being upgraded; 0: 10 min.
+	Outlast time.Duration
+	// InitPath is the souk-init program, which every container starts with; empty:
+	// beside this program, else in $PATH.
+	InitPath string
+	Log      *slog.Logger // nil: slog.Default
 }
 
 // Wiring is what a container needs to reach its allow-list and nothing else.
@@ -93,6 +103,7 @@ const (
 type Executor struct {
 	cfg    Config
 	api    *client.Client
+	life   *life
 	images *images
 
 	mu       sync.Mutex
@@ -115,12 +126,13 @@ func New(cfg Config) (*Executor, error) {
 	if cfg.Source == nil || cfg.Dir == "" || !validNode.MatchString(cfg.Node) {
 		return nil, errors.New("the docker executor needs a folder, a source, and a node name of 1 to 64 lower-case letters, digits and '-'")
 	}
-	if cfg.MaxImage < 0 || cfg.CacheBytes < 0 || cfg.Grace < 0 {
-		return nil, errors.New("the docker executor's limits on images and its grace can't be negative")
+	if cfg.MaxImage < 0 || cfg.CacheBytes < 0 || cfg.Grace < 0 || cfg.Outlast < 0 {
+		return nil, errors.New("the docker executor's limits on images, its grace and how long containers outlast it can't be negative")
 	}
 	cfg.MaxImage = cmp.Or(cfg.MaxImage, defaultMaxImage)
 	cfg.CacheBytes = cmp.Or(cfg.CacheBytes, defaultCache)
 	cfg.Grace = cmp.Or(cfg.Grace, defaultGrace)
+	cfg.Outlast = cmp.Or(cfg.Outlast, defaultOutlast)
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
@@ -135,10 +147,19 @@ func New(cfg Config) (*Executor, error) {
 	}
 	e := &Executor{cfg: cfg, api: api, running: map[string]*execution{}}
 	e.images = &images{exec: e, path: dir, bringing: make(chan struct{}, 1)}
-	if err := e.clean(); err != nil {
+	err = e.clean()
+	if err == nil {
+		e.life, err = sign(filepath.Join(dir, aliveDir), cfg.Outlast, e.unsigned)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("the docker executor's folder can't be used: %w", err)
 	}
 	return e, nil
+}
+
+// unsigned says that containers can't see that this node lives.
+func (e *Executor) unsigned(err error) {
+	e.cfg.Log.Error("this node can't give its containers a sign of life, so they will end", "within", e.cfg.Outlast, "error", err)
 }
 
 // connect makes a client that takes the newest API which the daemon knows.
@@ -201,6 +222,7 @@ func (e *Executor) Close(detach bool) error {
 		})
 	}
 	wg.Wait()
+	e.life.stop()
 	return e.api.Close()
 }
 

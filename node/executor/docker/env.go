@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"souk/node/executor/docker/pid1"
 )
 
 // voidDevices tells NVIDIA's runtime to pass no device in, whatever the image asks for.
@@ -30,12 +32,21 @@ func environment(image []string, job map[string]string, leased []string) []strin
 		if reserved(name) && !given {
 			env = append(env, name)
 		}
+		if _, given := job[name]; pid1.Covered(name) {
+			env = append(env, name)
+			if !given {
+				env = append(env, pid1.Cover(pair))
+			}
+		}
 		home = home || name == "HOME"
 	}
 	if _, given := job["HOME"]; !home && !given {
 		env = append(env, "HOME="+scratch)
 	}
 	for name, value := range job {
+		if pid1.Covered(name) {
+			name = pid1.Cover(name)
+		}
 		env = append(env, name+"="+value)
 	}
 	slices.SortFunc(env, cmp.Compare[string])

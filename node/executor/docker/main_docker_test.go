@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,14 +34,14 @@ var oci = cmp.Or(os.Getenv("SOUK_TEST_RUNTIME"), "runc")
 // guest is the guest program's image, made once for all tests.
 var guest archive
 
-// guestPath is the program itself.
-var guestPath string
+// guestPath is the program itself, and initPath souk-init.
+var guestPath, initPath string
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "souk-docker-")
 	if err == nil {
-		guestPath = filepath.Join(dir, "guest")
-		err = build(guestPath, "souk/node/executor/executortest/guest")
+		guestPath, initPath = filepath.Join(dir, "guest"), filepath.Join(dir, "souk-init")
+		err = errors.Join(build(guestPath, "souk/node/executor/executortest/guest"), build(initPath, "souk/cmd/souk-init"))
 	}
 	var program []byte
 	if err == nil {
@@ -139,6 +140,7 @@ func open(t *testing.T, dir string, src *executortest.Source) executor.Executor 
 }
 
 func openWith(t *testing.T, cfg docker.Config) *docker.Executor {
+	cfg.InitPath = initPath
 	e, err := docker.New(cfg)
 	require.NoError(t, err)
 	require.NoError(t, e.Check(t.Context()))

@@ -53,7 +53,7 @@ func (e *Executor) prepare(ctx context.Context, d daemon, dir string, spec execu
 		return nil, err
 	}
 	defer e.images.release(img.ID)
-	p := plan{spec: spec, dir: dir, node: e.cfg.Node, image: img, daemon: d}
+	p := plan{spec: spec, dir: dir, node: e.cfg.Node, image: img, daemon: d, first: e.first(d.Init)}
 	if p.volumes, err = acceptImage(img, d.Arch, spec); err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func TestNodeProcess(t *testing.T) {
 		return // only the tests below start it
 	}
 	src := &executortest.Source{}
-	e, err := docker.New(docker.Config{Dir: dir, Source: src, Node: node(dir), AllowRunc: true, Runtime: oci})
+	e, err := docker.New(docker.Config{Dir: dir, Source: src, Node: node(dir), AllowRunc: true, Runtime: oci, InitPath: initPath})
 	require.NoError(t, err)
 	s := spec(t, src, "ticking", "tick")
 	s.Outputs = "/out"

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"souk/node/executor"
+	"souk/node/executor/docker/pid1"
 	"souk/node/executor/wasm/control"
 )
 
@@ -188,6 +189,7 @@ func (x *execution) overDisk() bool {
 type exit struct {
 	ran    time.Duration // since the begin, as this process counts
 	took   time.Duration // as the daemon's clock has it; 0 is unknown
+	ended  time.Time     // by the daemon's clock; zero is unknown
 	known  bool          // false: this process let go of it
 	lost   bool          // the daemon went away and took the container along, or never came back
 	code   int
@@ -270,7 +272,8 @@ func (e *Executor) state(ctx context.Context, id string) (x exit, running bool, 
 	if s == nil {
 		return x, false, errors.New("Docker says nothing of the container's state") //nolint:staticcheck // a name
 	}
-	x = exit{known: true, code: s.ExitCode, oom: s.OOMKilled, detail: s.Error, took: took(s)}
+	x = exit{known: true, code: s.ExitCode, oom: s.OOMKilled}
+	x.took, x.ended = took(s)
 	if s.Dead || s.Status == container.StateRemoving {
 		x.lost, x.detail = true, removed
 	}
@@ -279,27 +282,27 @@ func (e *Executor) state(ctx context.Context, id string) (x exit, running bool, 
 
 const removed = "somebody removed the container from Docker"
 
-// took is how long a container ran by the daemon's clock.
-func took(s *container.State) time.Duration {
+// took is how long a container ran, and when it ended, by the daemon's clock.
+func took(s *container.State) (time.Duration, time.Time) {
 	from, err1 := time.Parse(time.RFC3339Nano, s.StartedAt)
 	to, err2 := time.Parse(time.RFC3339Nano, s.FinishedAt)
 	if err1 != nil || err2 != nil || to.Before(from) {
-		return 0
+		return 0, time.Time{}
 	}
-	return to.Sub(from)
+	return to.Sub(from), to
 }
 
 // lasted is the job's running time. The daemon tells the end late, so its own
 // word on when that was counts, within what is known here: the clock may have been
 // set, and nothing is taken back of what was told before.
-func (x *execution) lasted(e exit) time.Duration {
+func (x *execution) lasted(e exit, cause executor.Cause) time.Duration {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	ran := e.ran
 	if e.took > 0 {
 		ran = min(ran, e.took)
 	}
-	if x.cause == executor.LimitTime {
+	if cause == executor.LimitTime {
 		ran = max(ran, x.rec.Limits.Time)
 	}
 	return max(ran, x.told)
@@ -312,10 +315,8 @@ func (x *execution) finish(e exit, cancel context.CancelFunc, collected <-chan s
 	e.oom = e.oom || e.code == killedCode+int(unix.SIGKILL) && peak > x.rec.Limits.Memory-nearMemory
 	over := x.overDisk()
 	x.drain(cancel, collected)
-	r := result{Ran: x.lasted(e), CPU: cpu, Memory: peak}
-	x.mu.Lock()
-	cause := x.cause
-	x.mu.Unlock()
+	cause := x.whose(&e)
+	r := result{Ran: x.lasted(e, cause), CPU: cpu, Memory: peak}
 	r.Cause, r.ExitCode, r.Detail = verdict(e, cause, over)
 	if left, err := tidy(filepath.Join(x.dir, diskDir, outDir)); err != nil {
 		r.Cause, r.ExitCode, r.Detail = executor.Failed, 0, faultOf(fmt.Errorf("the outputs could not be looked through: %w", err))
@@ -323,6 +324,26 @@ func (x *execution) finish(e exit, cancel context.CancelFunc, collected <-chan s
 		r.Detail = fmt.Sprintf("%d links or special files among the outputs were left out; only files and folders come back", left)
 	}
 	x.conclude(r)
+}
+
+// whose gives the cause for which a container was killed, by this process or, while
+// there was none, by the container's own first process.
+func (x *execution) whose(e *exit) executor.Cause {
+	x.mu.Lock()
+	cause := x.cause
+	x.mu.Unlock()
+	life, outlast := x.exec.life, x.exec.cfg.Outlast
+	if !e.ended.IsZero() && e.ended.Before(life.since) {
+		cause = "" // it was over before anybody here asked for its end
+	}
+	switch {
+	case cause != "" || e.code != pid1.ExitKilled:
+	case e.took >= x.rec.Limits.Time:
+		cause = executor.LimitTime
+	case life.abandoned(e.ended, outlast):
+		e.lost, e.detail = true, fmt.Sprintf("this provider's node was away for more than %s, and so the job was ended", outlast)
+	}
+	return cause
 }
 
 // verdict is why an execution ended.

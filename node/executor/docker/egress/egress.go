@@ -72,10 +72,8 @@ type Config struct {
 	Limits     Limits
 	// Deny are networks that this provider's jobs may not connect to, besides
 	// those that none may.
-	Deny []netip.Prefix
-	// External tells the addresses at which others see this machine. A router
-	// may lead those back into its own network.
-	External func() []netip.Addr
+	Deny     []netip.Prefix
+	External func() []netip.Addr            // see Guard
 	Resolver Resolver                       // nil: net.DefaultResolver
 	Dialer   Dialer                         // nil: one that judges each address as it is dialled
 	Networks func() ([]netip.Prefix, error) // this machine's own; nil: Networks
@@ -121,7 +119,7 @@ func New(cfg Config) (*Gate, error) {
 		return nil, fmt.Errorf("the folder for egress sockets can't be made: %w", err)
 	}
 	g := &Gate{cfg: cfg, helper: helper, header: headerTimeout, open: map[string]*session{}}
-	g.policy = policy{deny: cfg.Deny, near: g.near}
+	g.policy = Guard{Deny: cfg.Deny, External: cfg.External, Networks: cfg.Networks}.policy()
 	if cfg.Dialer == nil {
 		g.cfg.Dialer = &net.Dialer{Control: g.policy.control}
 	}
@@ -153,23 +151,6 @@ func positive[T int | time.Duration](v, otherwise T) T {
 		return v
 	}
 	return otherwise
-}
-
-// near gives the networks of this machine's interfaces and the addresses that
-// others see it at.
-func (g *Gate) near() ([]netip.Prefix, error) {
-	near, err := g.cfg.Networks()
-	if err != nil || g.cfg.External == nil {
-		return near, err
-	}
-	near = append([]netip.Prefix(nil), near...)
-	for _, a := range g.cfg.External() {
-		a = a.Unmap().WithZone("")
-		if a.IsValid() {
-			near = append(near, netip.PrefixFrom(a, a.BitLen()))
-		}
-	}
-	return near, nil
 }
 
 // Open serves the socket of an execution, which may connect to the entries of

@@ -16,7 +16,7 @@ var helperBinary string
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "souk-egress-test")
 	if err == nil {
-		helperBinary = filepath.Join(dir, helperName)
+		helperBinary = filepath.Join(dir, "souk-egress")
 		build := exec.Command("go", "build", "-o", helperBinary, "souk/cmd/souk-egress")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		build.Stderr = os.Stderr

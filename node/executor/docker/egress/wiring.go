@@ -21,7 +21,7 @@ type Wiring struct {
 	Mounts     []Mount
 	ExtraHosts []string // host:address, as docker run --add-host takes them
 	// EntrypointPrefix goes before the whole of the job's program and arguments. It
-	// ends by running them in its own place, so PID 1, signals and the exit status
+	// ends by running them in its own place, so process, signals and the exit status
 	// are the job's. What it can't run ends with 127 (not found) or 126, and 125 is
 	// its own failure, each with a sentence on stderr.
 	EntrypointPrefix []string

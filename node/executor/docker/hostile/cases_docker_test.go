@@ -91,14 +91,15 @@ func behaviours() []behaviour {
 		{name: "inotify-flood", ends: []end{contained, killed, timeUp}, adjust: flood},
 		{name: "name-flood", ends: []end{contained, killed, timeUp}, adjust: flood},
 	}
-	all = append(all, plain("daemonize", "kill-all", "kill-outside", "rlimits", "core-dump", "swap", "read-only-root",
+	all = append(all, plain("daemonize", "kill-outside", "rlimits", "core-dump", "swap", "read-only-root",
 		"write-inputs", "outputs-setuid", "outputs-locked", "outputs-replaced", "log-flood", "log-no-lines", "log-frames",
 		"log-closed", "device-mknod", "device-gpu", "sys-write", "kernel-memory", "proc-sys", "modules", "bpf", "io-uring",
 		"kernel-log", "clock", "exotic-sockets", "new-capabilities", "mount", "setns", "cgroup", "egress-tcp", "egress-udp",
 		"egress-dns", "metadata", "interfaces", "docker-socket", "neighbours", "own-program", "leaked-files", "machine-file",
-		"environment")...)
+		"environment", "first-process")...)
 	return append(all,
 		behaviour{name: "cpu-burn", look: oneCore},
+		behaviour{name: "kill-all", ends: []end{{executor.Exited, 137}}}, // itself, and nobody else
 		// gVisor has these in its own kernel, where they reach nothing of the machine's.
 		behaviour{name: "priority", virtual: []string{"nice -20", "never being chosen when memory runs out"}},
 		behaviour{name: "device-probe", virtual: []string{"/dev/fuse", "/dev/net/tun"}},

@@ -46,6 +46,7 @@ func TestRunc(t *testing.T) { runAll(t, "runc") }
 
 // suite is all that the programs of one runtime share.
 type suite struct {
+	config  docker.Config
 	exec    *docker.Executor
 	dir     string
 	node    string
@@ -101,13 +102,14 @@ func runAll(t *testing.T, runtime string) {
 func newSuite(t *testing.T, runtime string) *suite {
 	src := &executortest.Source{}
 	s := &suite{dir: t.TempDir(), node: "hostile-" + runtime, ownKernel: runtime == "runsc", canary: newCanary(t)}
-	raw, imageID := archive(t, buildGuest(t))
+	raw, imageID := archive(t, program(t))
 	s.image = src.File(t, raw)
 	s.input = src.Folder(t, map[string][]byte{"file": []byte("input"), "more/file": []byte("input")})
+	s.config = docker.Config{
+		Dir: s.dir, Source: src, Node: s.node, Runtime: runtime, AllowRunc: runtime == "runc", CacheBytes: 1, InitPath: buildStatic(t, "souk/cmd/souk-init"),
+	}
 	var err error
-	s.exec, err = docker.New(docker.Config{
-		Dir: s.dir, Source: src, Node: s.node, Runtime: runtime, AllowRunc: runtime == "runc", CacheBytes: 1,
-	})
+	s.exec, err = docker.New(s.config)
 	require.NoError(t, err)
 	require.NoError(t, s.exec.Check(t.Context()))
 	s.outside = newOutside(t, s.dir)

@@ -20,14 +20,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// buildGuest compiles the hostile programs into one static binary.
-func buildGuest(t *testing.T) []byte {
-	path := filepath.Join(t.TempDir(), "hostile")
-	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o", path, "./guest")
+// buildStatic compiles a program and gives its path.
+func buildStatic(t *testing.T, pkg string) string {
+	path := filepath.Join(t.TempDir(), "program")
+	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o", path, pkg)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	raw, err := os.ReadFile(path)
+	return path
+}
+
+// program is the hostile programs in one static binary.
+func program(t *testing.T) []byte {
+	raw, err := os.ReadFile(buildStatic(t, "./guest"))
 	require.NoError(t, err)
 	return raw
 }

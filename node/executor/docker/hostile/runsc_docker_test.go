@@ -6,3 +6,5 @@ import "testing"
 
 // TestRunsc runs every hostile program on gVisor.
 func TestRunsc(t *testing.T) { runAll(t, "runsc") }
+
+func TestRunscAlone(t *testing.T) { endAlone(t, "runsc") }

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -100,6 +102,9 @@ func environment(facts) outcome {
 	expected := []string{"PATH", "HOSTNAME", "HOME", "HOSTILE_FACTS", "TERM", "FROM_JOB", "FROM_IMAGE", "LD_PRELOAD", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "TMPDIR"}
 	for _, source := range []string{"/proc/self/environ", "/proc/1/environ"} {
 		b, err := os.ReadFile(source)
+		if errors.Is(err, fs.ErrPermission) && source != "/proc/self/environ" {
+			continue
+		}
 		if err != nil {
 			return broken("%s: %v", source, err)
 		}

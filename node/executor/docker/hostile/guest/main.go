@@ -104,7 +104,7 @@ func forever() { time.Sleep(time.Hour) }
 func behaviours() map[string]func(facts) outcome {
 	all := map[string]func(facts) outcome{}
 	for _, theme := range []map[string]func(facts) outcome{
-		processes(), memory(), disk(), outputs(), logs(), devices(), kernel(), namespaces(), network(), files(), floods(),
+		processes(), memory(), disk(), outputs(), logs(), devices(), kernel(), namespaces(), network(), files(), floods(), first(),
 	} {
 		for name, run := range theme {
 			if all[name] != nil {

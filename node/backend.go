@@ -105,7 +105,25 @@ func (b *backend) Offers(ctx context.Context, need control.Need) ([]client.Candi
 }
 
 func (b *backend) Plan(ctx context.Context, spec jobfile.Spec) (client.Plan, error) {
-	return b.n.client.Plan(ctx, spec)
+	p, err := b.n.client.Plan(ctx, spec)
+	if err == nil && len(p.Candidates) == 0 {
+		p.Summary = b.n.nobody()
+	}
+	return p, err
+}
+
+// nobody says why no provider answered, as far as this node can know.
+func (n *Node) nobody() string {
+	said := fmt.Sprintf("no provider of the network %s answered", n.cfg.Network)
+	for _, bs := range n.net.Bootstrap() {
+		if !bs.Connected {
+			return said + "; " + unreached(bs)
+		}
+	}
+	if n.net.Twin() != "" || n.net.Alone() && !n.cfg.Loopback {
+		return said + "; " + n.reach()
+	}
+	return said + ", though others are connected: is one running?"
 }
 
 func (b *backend) Submit(ctx context.Context, spec jobfile.Spec, planID string) (string, error) {

@@ -131,12 +131,3 @@ func TestACancelledContainerLeavesNothing(t *testing.T) {
 	eventually(t, "its container is removed", func() bool { return len(containers(t, lease)) == 0 })
 	w.agree([]string{"client-1"}, []string{"provider-1"})
 }
-
-func indexOf(args []string, word string) int {
-	for i, a := range args {
-		if a == word {
-			return i
-		}
-	}
-	return -1
-}

@@ -1,0 +1,235 @@
+package testnet_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"souk/node/client"
+	"souk/node/control"
+	"souk/node/testnet"
+)
+
+// What users of such systems complain about, each with what a user sees
+// instead: docs/complaints.md shows the outputs. The jobs stand side by side
+// on one market, each on providers of its own, told apart by their GPUs.
+func TestComplaints(t *testing.T) {
+	t.Parallel()
+	w := up(t, testnet.Options{Providers: 1, Clients: 3, Tick: time.Second})
+	for _, p := range [][]string{
+		{"any", "RTX 4060:8", "0.20/h", "1s"},
+		{"busy", "RTX 5090", "0.05/h", "1s"}, {"idle", "RTX 5090", "1.80/h", "1s"},
+		{"vanishes", "RTX 5080", "0.05/h", "5s"}, {"stays", "RTX 5080", "1.80/h", "5s"},
+		{"restarts", "RTX 5070", "0.40/h", "20s"},
+	} {
+		w.sell(p[0], p[1], p[2], p[3])
+	}
+	for i := range 3 {
+		eventually(t, "every client finds all", func() bool {
+			offers := souk(t, w.dir(clientName(i)), "offers", "--all", "--allow-simulated", "--json").ends(0)
+			return len(decode[client.Candidate](t, offers.out.String())) == 7
+		})
+	}
+	for name, complaint := range map[string]func(*world){
+		"no offers and no reason given":                            noOffersAndNoReason,
+		"success reported on failure":                              successOnFailure,
+		"logs lost when a job is stopped":                          logsLost,
+		"paying for idle or failed time":                           payingForIdleTime,
+		"a job hangs and is paid twice when its provider vanishes": hangingAndPaidTwice,
+		"a restart kills leases":                                   restartKillsLeases,
+		"queued behind a busy provider, whose devices stay held":   queuedAndStillHeld,
+	} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); complaint(&world{t, w.s}) })
+	}
+}
+
+// sell starts a provider that can be started again: its config says all.
+func (w *world) sell(name, gpu, price, tick string) {
+	w.t.Helper()
+	w.provide(name, "--simulate-gpu", gpu, "--price", price, "--tick", tick, "--cpu", "8")
+	path := filepath.Join(w.dir(name), "config.yaml")
+	config, err := os.ReadFile(path) //nolint:gosec // the test's own
+	require.NoError(w.t, err)
+	config = fmt.Appendf(config, "provider: {simulate_gpu: [%q], price: %s, tick: %s, cpu: 8}\n", gpu, price, tick)
+	require.NoError(w.t, os.WriteFile(path, config, 0o600))
+}
+
+// plain is a GPU that is there for all; without it, a job could be leased by
+// one of the others.
+func plain(more ...string) []string { return append([]string{"--gpu", "RTX4060"}, more...) }
+
+// seen is the command line that runs the worker as a person sees it.
+func seen(span string, more ...string) []string {
+	args := worker(span, more...)
+	i := indexOf(args, "--json")
+	return append(args[:i:i], args[i+1:]...)
+}
+
+func indexOf(args []string, word string) int {
+	for i, a := range args {
+		if a == word {
+			return i
+		}
+	}
+	return -1
+}
+
+// says checks that a command said these things on standard error, in this
+// order, each a regular expression.
+func (c *command) says(lines ...string) {
+	c.t.Helper()
+	c.t.Logf("$ souk %s\n%s", strings.Join(c.args[2:], " "), c.err.String())
+	require.Regexp(c.t, "(?s)"+strings.Join(lines, ".*"), c.err.String())
+}
+
+func noOffersAndNoReason(w *world) {
+	dir := w.dir("client-1")
+	souk(w.t, dir, seen("0s", "--gpu", "MI300X")...).ends(125).
+		says(`not: it has no MI300X`, `souk: 7 providers answered and none fits; the nearest: it has no MI300X`)
+	souk(w.t, dir, seen("0s", "--gpu", "RTX5090", "--max-price", "0.01/h")...).ends(125).
+		says(`2 providers have the GPU, the cheapest asks 0\.0504/h, your limit is 0\.01/h`)
+
+	lonely := newDir(w.t)
+	require.NoError(w.t, os.WriteFile(filepath.Join(lonely, "config.yaml"), []byte("network: alone\nloopback: true\nmdns: false\nlisten: [/ip4/127.0.0.1/tcp/0]\n"+
+		"bootstrap: [/ip4/127.0.0.1/tcp/1/p2p/"+w.node("client-1").Peer+"]\n"), 0o600))
+	souk(w.t, lonely, "offers").ends(0).says(`nobody answered`, `bootstrap /ip4/127\.0\.0\.1/tcp/1/p2p/\S+ can't be reached \(connection refused\)`)
+	souk(w.t, lonely, seen("0s")...).ends(125).says(`souk: no provider of the network alone answered; bootstrap \S+ can't be reached \(connection refused\)`)
+	souk(w.t, lonely, "node", "down").ends(0)
+}
+
+func successOnFailure(w *world) {
+	dir := w.dir("client-1")
+	souk(w.t, dir, seen("0s", plain("--", "-exit", "7")...)...).ends(7).says(`execution 1 ended: job_failed`, `exit code 7`)
+	souk(w.t, dir, seen("30s", plain("--time", "1s")...)...).ends(1).says(`execution 1 ended: job_failed.*time`, `failed|done, exit code 1`)
+	id := strings.TrimSpace(souk(w.t, dir, seen("0s", plain("--detach", "--", "-exit", "9")...)...).ends(0).out.String())
+	souk(w.t, dir, "attach", id, "-o", filepath.Join(w.t.TempDir(), "out")).ends(9)
+	require.Regexp(w.t, `(?m)^`+id[:6]+`.*\b9\b`, souk(w.t, dir, "jobs").ends(0).out.String())
+}
+
+func logsLost(w *world) {
+	dir := w.dir("client-1")
+	run := start(w.t, dir, seen("60s", plain()...)...)
+	eventually(w.t, "it has printed", func() bool { return strings.Contains(run.out.String(), "line 3\n") })
+	run.signal(syscall.SIGINT)
+	run.ends(130).says("cancel", `execution 1 ended: cancelled`)
+	id := w.newest("client-1", "worker", "cancelled")
+	require.Equal(w.t, run.out.String(), souk(w.t, dir, "logs", id).ends(0).out.String(), "nothing of the log is lost")
+}
+
+// newest is the ID of the newest job of that name with that code.
+func (w *world) newest(name, job, code string) string {
+	w.t.Helper()
+	for _, j := range w.jobs(name) {
+		if strings.HasPrefix(j.Name, job) && j.Code == code {
+			return j.ID
+		}
+	}
+	require.FailNow(w.t, "no such job", "%s %s", job, code)
+	return ""
+}
+
+func payingForIdleTime(w *world) {
+	dir := w.dir("client-1")
+	big := filepath.Join(w.t.TempDir(), "data")
+	require.NoError(w.t, os.WriteFile(big, make([]byte, 8<<20), 0o600))
+	began := time.Now()
+	run := souk(w.t, dir, worker("1s", plain("--input", big+":/in/data", "--disk", "64MiB", "--memory", "128MiB", "--", "-sum", "/in/data")...)...).ends(0)
+	leased, ended := run.kind(client.Leased).At, run.kind(client.Finished).At
+	x := w.job("client-1", run.kind(client.Placed).Job).Executions[0]
+	ran := time.Duration(x.Units) * time.Millisecond
+	require.Less(w.t, ran, ended.Sub(leased), "preparing and bringing back are free")
+	require.Less(w.t, ran, time.Since(began))
+	tick := tickPrice(x.PricePerHour, time.Second)
+	most := tick.Times(x.Units/1000 + 1)
+	require.False(w.t, most.Less(x.Charged), "%s was charged for %s, a second is %s", x.Charged, ran, tick)
+
+	bad := souk(w.t, dir, worker("0s", plain("--memory", "1MiB")...)...) // the module doesn't fit
+	require.NotZero(w.t, bad.wait())
+	for _, x := range w.job("client-1", bad.kind(client.Finished).Job).Executions {
+		require.True(w.t, x.Charged.IsZero(), "a job that never started cost %s: %s", x.Charged, x.Text)
+	}
+}
+
+// The provider is killed in the middle, and the client goes on elsewhere. It
+// pays for the first execution at most what it had paid ahead.
+func hangingAndPaidTwice(w *world) {
+	run := start(w.t, w.dir("client-2"), seen("6s", "--gpu", "RTX5080", "--max-price", "2/h", "--", "-exit", "5")...)
+	eventually(w.t, "it has printed", func() bool { return strings.Contains(run.out.String(), "line 5\n") })
+	first, second := w.node("vanishes"), w.node("stays")
+	w.kill("vanishes")
+	run.ends(5)
+	run.says(`execution 1 on \S+`+last(first.Peer)+` at 0\.05`,
+		`the provider could not be reached for \d+s; \S+ USD was countersigned, and it could keep at most \S+ USD that was paid ahead`,
+		`execution 1 ended: lost`, `execution 2 on \S+`+last(second.Peer)+` at 1\.80`, `execution 2 ended: job_failed`)
+
+	w.restart("vanishes") // it learns what it missed, and wants no more
+	w.agree([]string{"client-2"}, []string{"vanishes", "stays"})
+	job := w.jobs("client-2")[0]
+	require.Len(w.t, job.Executions, 2)
+	w.atMostATick(job.Executions[0], 5*time.Second)
+	require.Equal(w.t, job.Executions[0].Vouchered.Add(job.Executions[1].Countersigned), job.Spent, "each execution once")
+	before := w.receipts("client-2")
+	souk(w.t, w.dir("client-2"), "attach", job.ID, "-o", filepath.Join(w.t.TempDir(), "again")).ends(5)
+	require.Equal(w.t, before, w.receipts("client-2"), "asking again costs nothing")
+}
+
+func last(peer string) string { return peer[len(peer)-6:] }
+
+func restartKillsLeases(w *world) {
+	dir := w.dir("client-3")
+	run := start(w.t, dir, seen("12s", "--gpu", "RTX5070", "--", "-exit", "6")...)
+	eventually(w.t, "it has printed", func() bool { return strings.Contains(run.out.String(), "line 5\n") })
+	w.kill("restarts")
+	took := w.restart("restarts")
+	run.ends(6)
+	job := w.jobs("client-3")[0]
+	for _, x := range job.Executions {
+		w.t.Logf("execution %d: %s %s", x.Attempt, x.Outcome, x.Text)
+	}
+	if took > restartedInTime {
+		w.t.Logf("the restart took %s: what ran had ended itself by then", took)
+		return
+	}
+	require.Len(w.t, job.Executions, 1, "it went on")
+	require.Equal(w.t, 1, strings.Count(run.out.String(), "line 1\n"))
+	require.Contains(w.t, run.out.String(), "line 40\n")
+	run.says(`execution 1 on \S+`, `execution 1 ended: job_failed`, `exit code 6`)
+	w.agree([]string{"client-3"}, []string{"restarts"})
+}
+
+// restartedInTime is a restart after which what ran is surely still there: it
+// outlives its node by 8 s.
+const restartedInTime = 5 * time.Second
+
+// The cheap provider has one GPU, which a client holds: others go elsewhere at
+// once. When that client is gone for good, the GPU is free again.
+func queuedAndStillHeld(w *world) {
+	holder := filepath.Join(w.s.Dir, "holder")
+	souk(w.t, holder, "init").ends(0)
+	w.join(holder)
+	souk(w.t, holder, "node", "up").ends(0)
+	held := start(w.t, holder, worker("100s", "--gpu", "RTX5090", "--max-price", "0.20/h")...)
+	held.logged("line 1\n")
+	dir := w.dir("client-3")
+	eventually(w.t, "others see that it is taken", func() bool {
+		return strings.Contains(souk(w.t, dir, "offers", "--gpu", "RTX5090", "--allow-simulated").out.String(), "0 of 1 free now")
+	})
+	run := souk(w.t, dir, seen("1s", "--gpu", "RTX5090", "--max-price", "2/h", "--", "-exit", "4")...).ends(4)
+	run.says(`not: it has RTX5090, 0 of 1 free now`, `execution 1 on \S+`+last(w.node("idle").Peer))
+	require.True(w.t, held.running(), "it had not to wait for the other job's end")
+	souk(w.t, dir, seen("0s", "--gpu", "RTX5090", "--max-price", "0.20/h", "--retries", "0")...).ends(125).
+		says(`souk: 1 provider has the GPU, none free now: it has RTX5090, 0 of 1 free now`)
+
+	st, err := control.NewClient(holder).Status(w.t.Context())
+	require.NoError(w.t, err)
+	require.NoError(w.t, syscall.Kill(st.PID, syscall.SIGKILL))
+	eventually(w.t, "the GPU is leased again", func() bool {
+		return souk(w.t, dir, seen("0s", "--gpu", "RTX5090", "--max-price", "0.20/h", "--", "-exit", "3")...).wait() == 3
+	})
+}

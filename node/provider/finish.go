@@ -32,7 +32,7 @@ func (l *lease) finish(ctx context.Context, exec executor.Execution, outcome mar
 		return err
 	}
 	l.forgetProcess()
-	return exec.Remove()
+	return l.p.discard(exec)
 }
 
 // forgetProcess makes streams read the kept log from here on.

@@ -13,7 +13,7 @@ import (
 	"souk/protocol/market"
 )
 
-// How often what ran out is swept up: quotes, and what is costlier to look
+// How often what ran out is swept up: quotes and what couldn't be removed, and what is costlier to look
 // for (leases that nobody came back to, their logs, blobs without a pin).
 const (
 	quotesEvery = 10 * time.Second
@@ -32,6 +32,7 @@ func (p *Provider) janitor() {
 		select {
 		case <-quotes.C:
 			err = p.sweepQuotes(p.ctx)
+			p.sweepLeftOvers()
 		case <-rest.C:
 			err = p.Sweep(p.ctx)
 		case <-p.ctx.Done():

@@ -36,17 +36,17 @@ func (l *lease) prepare(ctx context.Context) error {
 		return l.notStarted(ctx, limited, err)
 	}
 	if err := l.await(limited, l.p.Patience, l.wasAttached); err != nil {
-		return errors.Join(l.notStarted(ctx, limited, fmt.Errorf("nobody attached in time: %w", err)), exec.Remove())
+		return errors.Join(l.notStarted(ctx, limited, fmt.Errorf("nobody attached in time: %w", err)), l.p.discard(exec))
 	}
 	if l.cancelled() {
-		return errors.Join(l.notStarted(ctx, limited, errCancelled), exec.Remove())
+		return errors.Join(l.notStarted(ctx, limited, errCancelled), l.p.discard(exec))
 	}
 	// On disk before it is done: a crash in between ends as provider_failed.
 	if err := l.step(ctx, market.Start); err != nil {
-		return errors.Join(l.notStarted(ctx, limited, err), exec.Remove())
+		return errors.Join(l.notStarted(ctx, limited, err), l.p.discard(exec))
 	}
 	if err := exec.Start(ctx); err != nil {
-		return errors.Join(l.failed(ctx, err), exec.Remove())
+		return errors.Join(l.failed(ctx, err), l.p.discard(exec))
 	}
 	l.mu.Lock() // only now: what has not started has no log that ends
 	l.exec = exec

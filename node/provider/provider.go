@@ -118,14 +118,15 @@ type Caps struct {
 // Provider trades a machine's time.
 type Provider struct {
 	Config
-	signer  *market.Signer
-	chain   market.Chain
-	shelf   *shelf
-	twins   *status.Boots
-	quotes  *openQuotes
-	accepts turns[market.Hash] // one accept of a quote at a time
-	asking  turns[account]     // one exchange of a channel's status at a time
-	room    sync.Mutex         // keeps a stranger's quote, which only looks, from an accept, which takes
+	signer    *market.Signer
+	chain     market.Chain
+	shelf     *shelf
+	twins     *status.Boots
+	quotes    *openQuotes
+	accepts   turns[market.Hash] // one accept of a quote at a time
+	asking    turns[account]     // one exchange of a channel's status at a time
+	leftOvers leftOvers
+	room      sync.Mutex // keeps a stranger's quote, which only looks, from an accept, which takes
 
 	ctx    context.Context
 	cancel context.CancelFunc

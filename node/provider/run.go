@@ -130,7 +130,7 @@ func (l *lease) drop(ctx context.Context, exec executor.Execution) error {
 	}
 	l.forgetProcess()
 	l.giveBack()
-	return exec.Remove()
+	return l.p.discard(exec)
 }
 
 // stop ends the process and the lease with it.

@@ -52,12 +52,7 @@ func TestComplaints(t *testing.T) {
 // sell starts a provider that can be started again: its config says all.
 func (w *world) sell(name, gpu, price, tick string) {
 	w.t.Helper()
-	w.provide(name, "--simulate-gpu", gpu, "--price", price, "--tick", tick, "--cpu", "8")
-	path := filepath.Join(w.dir(name), "config.yaml")
-	config, err := os.ReadFile(path) //nolint:gosec // the test's own
-	require.NoError(w.t, err)
-	config = fmt.Appendf(config, "provider: {simulate_gpu: [%q], price: %s, tick: %s, cpu: 8}\n", gpu, price, tick)
-	require.NoError(w.t, os.WriteFile(path, config, 0o600))
+	w.supply(name, fmt.Sprintf("provider: {simulate_gpu: [%q], price: %s, tick: %s, cpu: 8, executors: [wasm]}\n", gpu, price, tick))
 }
 
 // plain is a GPU that is there for all; without it, a job could be leased by

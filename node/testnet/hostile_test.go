@@ -84,16 +84,28 @@ func clientName(i int) string { return fmt.Sprintf("client-%d", i+1) }
 // provide starts one more honest provider, by souk's own commands.
 func (w *world) provide(name string, more ...string) testnet.Node {
 	w.t.Helper()
+	n, _ := w.supply(name, "", append([]string{"--price", "0.50/h", "--tick", "5s"}, more...)...)
+	return n
+}
+
+// supply starts a provider with more lines in its config file, and gives what
+// a person who started it sees.
+func (w *world) supply(name, config string, args ...string) (testnet.Node, *command) {
+	w.t.Helper()
 	dir := filepath.Join(w.s.Dir, name)
 	souk(w.t, dir, "init").ends(0)
 	w.join(dir)
-	start(w.t, dir, append([]string{"provide", "--price", "0.50/h", "--tick", "5s"}, more...)...)
+	path := filepath.Join(dir, "config.yaml")
+	joined, err := os.ReadFile(path) //nolint:gosec // the test's own
+	require.NoError(w.t, err)
+	require.NoError(w.t, os.WriteFile(path, append(joined, config...), 0o600))
+	c := start(w.t, dir, append([]string{"provide"}, args...)...)
 	eventually(w.t, name+" is up", func() bool { return souk(w.t, dir, "node", "status").wait() == 0 })
 	st, err := control.NewClient(dir).Status(w.t.Context())
 	require.NoError(w.t, err)
 	n := testnet.Node{Name: name, Role: testnet.Provider, Dir: dir, PID: st.PID, Peer: st.Peer, Addr: st.Addrs[0]}
 	w.s.Nodes = append(w.s.Nodes, n)
-	return n
+	return n, c
 }
 
 // join sets a data directory up for the testnet.

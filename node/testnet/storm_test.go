@@ -29,6 +29,9 @@ const (
 	readySoon  = 5 * time.Second // for half of the restarts; the machine may be busy
 	stormExit  = 6               // of every job
 	stormTries = "8"
+	// ruleOfThree over N trials without a failure is the share of failures that
+	// is ruled out with 95 % confidence.
+	ruleOfThree = 3.0
 )
 
 // storm is a market whose nodes are killed at random moments.
@@ -104,6 +107,7 @@ func (s *storm) calm() {
 	report := s.agree(s.clients, s.providers)
 	s.t.Logf("%d kills, %d jobs placed and %d refused; restarts were ready after %s (median) and %s (longest)",
 		len(s.took), placed, s.refused, s.took[len(s.took)/2].Round(time.Millisecond), s.took[len(s.took)-1].Round(time.Millisecond))
+	s.t.Logf("0 of them lost or doubled something: with 95 %% confidence, fewer than %.2g %% of such kills do", ruleOfThree/float64(len(s.took))*100)
 	s.t.Logf("the books agree on %d leases, %d receipts and %s; vouchered beyond that on a channel: at most %s; charged beyond it on a lease: at most %s",
 		report.Leases, report.Receipts, report.Countersigned, report.Ahead, report.Owed)
 	for _, p := range s.providers {
@@ -112,6 +116,7 @@ func (s *storm) calm() {
 	for _, p := range s.providers {
 		s.nothingLeft(p)
 	}
+	s.t.Logf("no execution was left %s after the last providers were killed", orphansWithin)
 }
 
 func pause(r *rand.Rand, most time.Duration) { <-time.After(time.Duration(r.Int64N(int64(most)))) }

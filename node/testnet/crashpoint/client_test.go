@@ -2,7 +2,6 @@ package crashpoint_test
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"path/filepath"
 	"time"
@@ -44,13 +43,12 @@ func (b *buyer) up(f *fate) (err error) {
 }
 
 func (b *buyer) down() error {
-	b.host.leave()
-	b.serve.Close()
-	var err error
-	if b.engine != nil {
-		err = b.engine.Close()
-	}
-	return errors.Join(err, b.ledger.Close())
+	return b.close(func() error {
+		if b.engine == nil {
+			return nil
+		}
+		return b.engine.Close()
+	})
 }
 
 func (b *buyer) spec(name string) jobfile.Spec {

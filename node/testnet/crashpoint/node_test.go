@@ -2,6 +2,7 @@ package crashpoint_test
 
 import (
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -37,7 +38,7 @@ type node struct {
 
 // open begins a life with what is on the disk.
 func (n *node) open(f *fate) (err error) {
-	n.fate = f
+	n.fate, n.host, n.serve = f, nil, nil
 	if n.ledger, err = ledger.Open("node/ledger", ledger.Options{FS: errorfs.Wrap(n.disk, n.ill)}); err != nil {
 		return err
 	}
@@ -48,6 +49,18 @@ func (n *node) open(f *fate) (err error) {
 	n.serve = wire.NewDispatcher(n.host, noBlock{}, slog.New(slog.DiscardHandler))
 	n.blobs, err = blob.Open("node/blobs", blob.Options{FS: &frailDisk{n.disk, f}})
 	return err
+}
+
+// close ends what open began; first ends the role, which served it.
+func (n *node) close(first func() error) error {
+	if n.ledger == nil {
+		return nil
+	}
+	if n.host != nil {
+		n.host.leave()
+		n.serve.Close()
+	}
+	return errors.Join(first(), n.ledger.Close())
 }
 
 type noBlock struct{}

@@ -2,7 +2,6 @@ package crashpoint_test
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"path/filepath"
 	"time"
@@ -67,13 +66,12 @@ func (s *seller) up(f *fate) error {
 }
 
 func (s *seller) down() error {
-	s.host.leave()
-	s.serve.Close()
-	var err error
-	if s.provider != nil {
-		err = s.provider.Close()
-	}
-	return errors.Join(err, s.ledger.Close())
+	return s.close(func() error {
+		if s.provider == nil {
+			return nil
+		}
+		return s.provider.Close()
+	})
 }
 
 // idle tells that nothing of the machine is held or runs.

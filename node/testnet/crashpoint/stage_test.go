@@ -17,9 +17,15 @@ const runs = 2500 * time.Millisecond
 
 // stage is the machine's processes. It outlives the providers that use it.
 type stage struct {
-	dir string
-	mu  sync.Mutex
-	all map[string]*process
+	dir   string
+	mu    sync.Mutex
+	all   map[string]*process
+	twice []string // started more than once
+	begun map[string]bool
+}
+
+func newStage(dir string) *stage {
+	return &stage{dir: dir, all: map[string]*process{}, begun: map[string]bool{}}
 }
 
 func (s *stage) left() int {
@@ -65,7 +71,25 @@ type process struct {
 	result     executor.Result
 }
 
+// begins notes that a lease's job starts to run, which must come once alone.
+func (s *stage) begins(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun[id] {
+		s.twice = append(s.twice, id)
+	}
+	s.begun[id] = true
+}
+
+// again are the leases whose job ran more than once.
+func (s *stage) again() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.twice
+}
+
 func (p *process) begin() {
+	p.s.begins(p.spec.ID)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.start = time.Now()

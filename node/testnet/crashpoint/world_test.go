@@ -47,7 +47,7 @@ func newWorld(t *testing.T, p plan) *world {
 	net := &web{hosts: map[peer.ID]*memHost{}}
 	w := &world{t: t, plan: p, lives: map[string][]*fate{}}
 	dir := t.TempDir()
-	s := &stage{dir: filepath.Join(dir, "executions"), all: map[string]*process{}}
+	s := newStage(filepath.Join(dir, "executions"))
 	w.seller = &seller{node: newNode(t, net, filepath.Join(dir, "provider")), stage: s}
 	w.buyer = &buyer{node: newNode(t, net, filepath.Join(dir, "client")), knows: []peer.ID{w.seller.id}, module: filepath.Join(dir, "job.wasm")}
 	require.NoError(t, os.WriteFile(w.buyer.module, []byte("\x00asm\x01\x00\x00\x00"), 0o600))
@@ -185,6 +185,9 @@ func (w *world) quiet() error {
 func (w *world) rest() error {
 	if n := w.buyer.engine.Active(); n > 0 {
 		return fmt.Errorf("%d jobs aren't done", n)
+	}
+	if twice := w.seller.stage.again(); len(twice) > 0 {
+		return fmt.Errorf("jobs of leases were started twice: %s", twice)
 	}
 	if !w.seller.idle() {
 		return fmt.Errorf("something of the machine is held, or of %d executions is left", w.seller.stage.left())

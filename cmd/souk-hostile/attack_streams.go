@@ -44,6 +44,9 @@ func answerOf(id protocol.ID) (proto.Message, func() *pb.Refusal) {
 	case wire.BlobProtocol:
 		m := &pb.BlobAnswer{}
 		return m, m.GetRefusal
+	case wire.ChallengeProtocol:
+		m := &pb.ChallengeAnswer{}
+		return m, m.GetRefusal
 	default:
 		m := &pb.StatusAnswer{}
 		return m, m.GetRefusal

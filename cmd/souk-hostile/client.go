@@ -176,7 +176,7 @@ func (g *guest) openRaw(ctx context.Context, id protocol.ID) (network.Stream, er
 
 // allProtocols are those that a provider serves.
 func allProtocols() []protocol.ID {
-	return []protocol.ID{wire.OfferProtocol, wire.LeaseProtocol, wire.RunProtocol, wire.BlobProtocol, wire.StatusProtocol}
+	return []protocol.ID{wire.OfferProtocol, wire.LeaseProtocol, wire.RunProtocol, wire.BlobProtocol, wire.StatusProtocol, wire.ChallengeProtocol}
 }
 
 // ended waits for the provider to end the stream, and tells how long that

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"souk/protocol/blob"
+	"souk/protocol/challenge"
 	"souk/protocol/lease"
 	"souk/protocol/market"
 	"souk/protocol/offer"
@@ -30,6 +31,9 @@ func (s strict) Accept(ctx context.Context, client peer.ID, a lease.Accepted) (m
 	}
 	return s.shop.Accept(ctx, client, a)
 }
+
+// unwilling proves nothing to anybody.
+type unwilling struct{ challenge.Prover }
 
 // blocker shuts peers out for good.
 type blocker struct {
@@ -63,6 +67,7 @@ func newStrict(t *testing.T, c cheat) *shop {
 	offer.Serve(s.dispatcher, testNetwork, s)
 	lease.Serve(s.dispatcher, s.chain, s.signer.Address(), strict{s})
 	status.Serve(s.dispatcher, s)
+	challenge.Serve(s.dispatcher, testNetwork, s.host.ID(), unwilling{})
 	blob.Serve(s.dispatcher, s)
 	refuse := func(r *pb.Refusal) proto.Message { return &pb.RunEvent{Event: &pb.RunEvent_Refusal{Refusal: r}} }
 	s.dispatcher.Handle(wire.RunProtocol, refuse, func(ctx context.Context, st *wire.Stream) error {

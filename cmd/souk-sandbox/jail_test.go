@@ -12,6 +12,8 @@ import (
 	experimentalsys "github.com/tetratelabs/wazero/experimental/sys"
 	"github.com/tetratelabs/wazero/experimental/sysfs"
 	"pgregory.net/rapid"
+
+	"souk/internal/fuzztest"
 )
 
 // The jail must hold where there is no Landlock, so it is tried without.
@@ -88,5 +90,8 @@ func TestMemoryIsBounded(t *testing.T) {
 func FuzzForeignImport(f *testing.F) {
 	f.Add([]byte("\x00asm\x01\x00\x00\x00\x02\x0b\x01\x03env\x01g\x03\x7f\x00"))
 	f.Add([]byte("\x00asm\x01\x00\x00\x00\x02\xff\xff\xff\xff\x0f\xff\xff\xff\xff\x0f"))
-	f.Fuzz(func(_ *testing.T, raw []byte) { foreignImport(raw) })
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		fuzztest.Bound(t)
+		foreignImport(raw)
+	})
 }

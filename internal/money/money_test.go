@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"souk/internal/fuzztest"
 	"souk/internal/money"
 )
 
@@ -95,6 +96,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		fuzztest.Bound(t)
 		if n, err := money.Parse(text); err == nil {
 			back, err := money.Parse(money.FormatMicros(n))
 			require.NoError(t, err)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"souk/internal/fuzztest"
 )
 
 func TestParseReadsWhatKubernetesReads(t *testing.T) {
@@ -101,6 +103,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		fuzztest.Bound(t)
 		n, err := Parse(text)
 		if err != nil {
 			require.ErrorAs(t, err, new(*Error))

@@ -9,6 +9,8 @@ import (
 	"github.com/ipfs/boxo/ipld/unixfs"
 	"github.com/ipfs/go-cid"
 	"github.com/stretchr/testify/require"
+
+	"souk/internal/fuzztest"
 )
 
 func seeds(f *testing.F) {
@@ -29,6 +31,7 @@ func seeds(f *testing.F) {
 func FuzzNode(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
+		fuzztest.Bound(t)
 		if len(data) > MaxBlock {
 			return
 		}
@@ -60,6 +63,7 @@ func FuzzNode(f *testing.F) {
 func FuzzExport(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
+		fuzztest.Bound(t)
 		if len(data) > MaxBlock {
 			return
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"souk/internal/fuzztest"
 	"souk/node/config"
 	"souk/protocol/market"
 )
@@ -180,6 +181,7 @@ func FuzzFile(f *testing.F) {
 	f.Add([]byte("a: &a [*a]"))
 	f.Add([]byte("? [a]\n: b"))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		fuzztest.Bound(t)
 		d := t.TempDir()
 		require.NoError(t, os.WriteFile(config.File(d), data, 0o600))
 		if _, err := config.Load(config.Sources{DataDir: d}); err != nil {

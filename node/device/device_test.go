@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"souk/internal/fuzztest"
 )
 
 const gib = int64(1) << 30
@@ -228,6 +230,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		fuzztest.Bound(t)
 		need, err := ParseNeed(text)
 		if err != nil {
 			require.ErrorAs(t, err, new(*SyntaxError))

@@ -142,6 +142,9 @@ func decode(path string, text []byte) (crypto.PrivKey, error) {
 }
 
 func unseal(path string, text []byte, passphrase func() (string, error)) (crypto.PrivKey, error) {
+	if err := affordable(path, text); err != nil {
+		return nil, err
+	}
 	pass, err := passphrase()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrPassphrase, path, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"souk/internal/fuzztest"
 	"souk/node/jobfile"
 	"souk/protocol/market"
 )
@@ -289,6 +290,7 @@ func FuzzRead(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		fuzztest.Bound(t)
 		spec, err := jobfile.Read("job.yaml", dir, data)
 		if err != nil {
 			var wrong *jobfile.Error

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"souk/internal/fuzztest"
 	"souk/protocol/market"
 )
 
@@ -69,6 +70,7 @@ func FuzzUnseal(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value []byte) {
+		fuzztest.Bound(t)
 		var r Lease
 		if unseal(k, value, &r) == nil {
 			again, err := seal(k, r)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"souk/internal/fuzztest"
 	"souk/protocol/challenge"
 	"souk/protocol/pb"
 	"souk/protocol/wire"
@@ -300,6 +301,7 @@ func FuzzAnswer(f *testing.F) {
 	add(good(), fill(4, 32), sweep(64))
 	add(&pb.ChallengeRequest{Request: &pb.ChallengeRequest_Keep{Keep: &pb.Measurement{By: []byte("x")}}})
 	f.Fuzz(func(t *testing.T, b []byte) {
+		fuzztest.Bound(t)
 		m := &careful{t: t}
 		_ = challenge.Answer(t.Context(), &bytesConn{t: t, rest: b}, parties, m)
 		if m.began != m.closed {

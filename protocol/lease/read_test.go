@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
+	"souk/internal/fuzztest"
 	"souk/protocol/market"
 	"souk/protocol/pb"
 	"souk/protocol/wire"
@@ -232,6 +233,7 @@ func FuzzAccept(f *testing.F) {
 	f.Add(seed)
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
+		fuzztest.Bound(t)
 		var m pb.Accept
 		if proto.Unmarshal(b, &m) != nil {
 			return

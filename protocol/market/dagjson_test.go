@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"souk/internal/fuzztest"
 	"souk/protocol/market"
 	"souk/protocol/market/markettest"
 )
@@ -126,6 +127,7 @@ func fuzzJSON[T jsonDocument](f *testing.F, decode func([]byte) (T, error)) {
 		f.Add(block)
 	}
 	f.Fuzz(func(t *testing.T, block []byte) {
+		fuzztest.Bound(t)
 		doc, err := decode(block)
 		if err != nil {
 			return

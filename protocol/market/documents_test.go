@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"souk/internal/fuzztest"
 	"souk/protocol/market"
 	"souk/protocol/market/markettest"
 )
@@ -160,6 +161,7 @@ func fuzzDecoder(f *testing.F, name string) {
 	f.Add(rapid.Custom(c.draw).Example(1).Encode())
 	f.Add(make([]byte, 32*(c.words+1)))
 	f.Fuzz(func(t *testing.T, block []byte) {
+		fuzztest.Bound(t)
 		d, err := c.decode(block)
 		if err != nil {
 			return

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"souk/internal/fuzztest"
 	"souk/protocol/market"
 )
 
@@ -41,6 +42,7 @@ func FuzzEgress(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, at string) {
+		fuzztest.Bound(t)
 		if market.CheckEgress([]string{at}) == nil {
 			require.Regexp(t, `^[a-z0-9.:\[\]-]+:[1-9][0-9]{0,4}$`, at)
 		}

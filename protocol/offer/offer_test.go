@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"souk/internal/fuzztest"
 	"souk/protocol/market"
 	"souk/protocol/offer"
 	"souk/protocol/wire"
@@ -222,6 +223,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte("\x0a\x02\x08\x02"))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		fuzztest.Bound(t)
 		o, err := offer.Open(b, "test", now)
 		if err != nil {
 			return

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"souk/internal/fuzztest"
 	"souk/protocol/market"
 	"souk/protocol/market/markettest"
 	"souk/protocol/receiptfile"
@@ -290,6 +291,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(out.Bytes()[:out.Len()/2])
 	f.Add([]byte{0x0a, 0xa1, 0x67, 'v', 'e', 'r', 's', 'i', 'o', 'n', 2})
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		fuzztest.Bound(t)
 		b, err := receiptfile.Read(bytes.NewReader(raw))
 		if err != nil {
 			return

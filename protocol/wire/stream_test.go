@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
+	"souk/internal/fuzztest"
 	"souk/protocol/pb"
 )
 
@@ -194,6 +195,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(frame([]byte{0x08, 0x01, 0x12, 0x01, 'a'}))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, in []byte) {
+		fuzztest.Bound(t)
 		raw, there := newRaw(t)
 		s := NewStream(t.Context(), raw)
 		send(t, there, in, true)

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"souk/internal/fuzztest"
 )
 
 // syntheticFile makes a valid file in which each class is a bar at its own height, with some noise: easy
@@ -106,6 +108,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(resealed(good, func(b []byte) { b[8], b[12] = 1, 2 }))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
+		fuzztest.Bound(t)
 		d, err := decode(bytes.NewReader(b))
 		if err != nil {
 			return

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"souk/internal/fuzztest"
 	"souk/node/device"
 )
 
@@ -208,6 +209,7 @@ func FuzzCard(f *testing.F) {
 	f.Add("0x8086", "DRIVER=\nPCI_SLOT_NAME=", "simd_count -1\nlocation_id 99999999999999999999", ",,,", "-1")
 	f.Add("\x00", "=", "\n\n", "744c,c8,\xff\xfe", "9223372036854775807")
 	f.Fuzz(func(t *testing.T, vendor, uevent, properties, ids, vram string) {
+		fuzztest.Bound(t)
 		files := tree(t, "desktop-7900xtx")
 		files["sys/class/drm/card0/device/vendor"].Data = []byte(vendor)
 		files["sys/class/drm/card0/device/uevent"].Data = []byte(uevent)

@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
+	"souk/internal/fuzztest"
 	"souk/node/executor"
 )
 
@@ -219,6 +220,7 @@ func FuzzArchive(f *testing.F) {
 	f.Add(pack(entry{name: "l.tar", content: layerOf("x")}, entry{name: "c.json", content: configOf(layerOf("x"))}, entry{name: "manifest.json", content: manifestOf("l.tar")}))
 	f.Add(pack(entry{name: "l.tar", kind: tar.TypeSymlink, link: "l.tar"}, entry{name: "manifest.json", content: manifestOf("l.tar")}))
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		fuzztest.Bound(t)
 		a, err := readArchive(t.Context(), fileOf(t, raw), 1<<16)
 		if err == nil {
 			require.NoError(t, a.write(io.Discard))

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"souk/internal/fuzztest"
 )
 
 // message is one of the daemon's log.
@@ -132,6 +134,7 @@ func FuzzDaemonLog(f *testing.F) {
 	f.Add(frames([]message{{1, 1, "a\n"}, {2, 2, "b"}}))
 	f.Add([]byte{1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		fuzztest.Bound(t)
 		j := opened(t, t.TempDir(), 100)
 		defer j.close()
 		_, _ = newCopier(j).copy(bufio.NewReader(bytes.NewReader(raw)))

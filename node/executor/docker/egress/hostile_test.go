@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"souk/internal/fuzztest"
 	"souk/node/executor/docker/egress/frame"
 )
 
@@ -55,6 +56,7 @@ func FuzzReadHeader(f *testing.F) {
 	f.Add([]byte("sE\x01\x20"), 200)
 	f.Add([]byte("sE"), 2)
 	f.Fuzz(func(t *testing.T, b []byte, entries int) {
+		fuzztest.Bound(t)
 		r := bytes.NewReader(b)
 		entry, err := frame.ReadHeader(r, entries)
 		require.LessOrEqual(t, len(b)-r.Len(), frame.HeaderSize)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"souk/internal/fuzztest"
 	"souk/node/executor/docker/egress/frame"
 )
 
@@ -83,6 +84,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, entry string) {
+		fuzztest.Bound(t)
 		targets, err := Parse([]string{entry})
 		if err != nil {
 			return

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"souk/internal/fuzztest"
 )
 
 // anywhere is a policy of a machine that is on no network.
@@ -83,6 +85,7 @@ func FuzzAddress(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		fuzztest.Bound(t)
 		a, err := netip.ParseAddr(text)
 		if err != nil || anywhere().check(a) != nil {
 			return

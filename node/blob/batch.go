@@ -1,43 +1,25 @@
 package blob
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"strconv"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/ipfs/go-cid"
-	"golang.org/x/sync/errgroup"
 )
 
-// A batch is flushed by itself at these sizes, which bound what a crash loses
-// of a transfer and how many files are open at once.
-const (
-	batchBytes  = 8 << 20
-	batchBlocks = 64
-	syncsAtOnce = 8
-)
+// syncsOpen is how many full packs of a batch may wait for the disk while it
+// takes further blocks: with Options.PackBytes, what a crash loses of a transfer.
+const syncsOpen = 2
 
-// diskWrites names this package's writes in the file system's statistics.
-const diskWrites vfs.DiskWriteCategory = "souk-blob"
-
-// batch writes blocks to temporary files, and gives them their names together
-// after all were synced. It keeps Collect away from every block put into it
-// until close. One goroutine uses it at a time.
+// batch writes blocks to packs. A pack gets its name after it was synced; those
+// that are full do so by and by, all of them with flush. It keeps Collect away
+// from every block put into it until close. One goroutine uses it at a time.
 type batch struct {
-	s       *Space
-	pending []pendingBlock
-	index   map[cid.Cid]struct{}
-	bytes   int64
-	kept    []cid.Cid
-}
-
-type pendingBlock struct {
-	c    cid.Cid
-	file vfs.File
-	path string
-	cost int64
+	s      *Space
+	open   *packWriter   // takes blocks; nil: none is begun
+	sealed []*packWriter // wait for the disk, oldest first
+	index  map[cid.Cid]struct{}
+	kept   []cid.Cid
 }
 
 func (s *Space) newBatch() *batch {
@@ -65,118 +47,88 @@ func (b *batch) put(blk Block) error {
 	if err := b.s.reserve(cost); err != nil {
 		return err
 	}
-	p, err := b.write(blk, cost)
-	if err != nil {
-		b.drop(p)
-		return fmt.Errorf("write block %s: %w", blk.CID, err)
+	if b.open == nil {
+		var err error
+		if b.open, err = b.s.newPack(); err != nil {
+			b.s.giveBack(cost)
+			return fmt.Errorf("write block %s: %w", blk.CID, err)
+		}
 	}
-	b.pending = append(b.pending, p)
+	b.open.add(blk, cost)
 	b.index[blk.CID] = struct{}{}
-	b.bytes += cost
-	if b.bytes >= batchBytes || len(b.pending) >= batchBlocks {
-		return b.flush()
+	if b.open.size >= b.s.store.opts.PackBytes || len(b.open.blocks) >= packBlocks {
+		b.seal()
+		return b.commit(syncsOpen)
 	}
 	return nil
 }
 
-func (b *batch) write(blk Block, cost int64) (pendingBlock, error) {
-	fs := b.s.fs()
-	p := pendingBlock{c: blk.CID, cost: cost}
-	p.path = fs.PathJoin(b.s.tmp, strconv.FormatUint(b.s.tmpSeq.Add(1), 10))
-	f, err := fs.Create(p.path, diskWrites)
-	if err != nil {
-		return p, err
-	}
-	p.file = f
-	// vfs.File may scribble on what it writes.
-	_, err = f.Write(bytes.Clone(blk.Data))
-	return p, err
+// newPack begins a pack under a temporary name.
+func (s *Space) newPack() (*packWriter, error) {
+	return newPackWriter(s.fs(), s.fs().PathJoin(s.tmp, strconv.FormatUint(s.tmpSeq.Add(1), 10)))
 }
 
-// drop undoes a write that was not committed. A temporary file that can't be
-// removed goes when the space is next opened.
-func (b *batch) drop(p pendingBlock) {
-	if p.file != nil {
-		_ = p.file.Close()
+func (b *batch) seal() {
+	if b.open != nil {
+		b.open.seal()
+		b.sealed = append(b.sealed, b.open)
+		b.open = nil
 	}
-	_ = b.s.fs().Remove(p.path)
-	b.s.mu.Lock()
-	defer b.s.mu.Unlock()
-	b.s.release(p.cost)
+}
+
+// commit names sealed packs until at most open are left. After an error those
+// that are left are dropped.
+func (b *batch) commit(open int) error {
+	for len(b.sealed) > open {
+		p := b.sealed[0]
+		b.sealed = b.sealed[1:]
+		err := <-p.done
+		if err == nil {
+			err = b.s.adopt(p)
+		}
+		for _, blk := range p.blocks {
+			delete(b.index, blk.c)
+		}
+		if err != nil {
+			b.s.discard(p)
+			b.drop()
+			return fmt.Errorf("store blocks: %w", err)
+		}
+	}
+	return nil
+}
+
+// drop undoes what was not committed.
+func (b *batch) drop() {
+	b.seal()
+	for _, p := range b.sealed {
+		<-p.done // how it went makes no difference any more
+		b.s.discard(p)
+	}
+	b.sealed = nil
+	clear(b.index)
+}
+
+// discard undoes a pack that got no name. A file that can't be removed goes
+// when the space is next opened.
+func (s *Space) discard(p *packWriter) {
+	_ = s.fs().Remove(p.path)
+	s.giveBack(p.cost)
 }
 
 // flush makes all blocks put so far durable. After an error some of those that
 // were pending are not stored, and can be put again.
 func (b *batch) flush() error {
-	pending := b.pending
-	b.pending, b.bytes = nil, 0
-	clear(b.index)
-	var g errgroup.Group
-	g.SetLimit(syncsAtOnce)
-	for i := range pending {
-		g.Go(func() error {
-			f := pending[i].file
-			pending[i].file = nil
-			return errors.Join(f.Sync(), f.Close())
-		})
-	}
-	if err := g.Wait(); err != nil {
-		for _, p := range pending {
-			b.drop(p)
-		}
-		return fmt.Errorf("sync blocks: %w", err)
-	}
-	for i, p := range pending {
-		if err := b.commit(p); err != nil {
-			for _, p := range pending[i:] {
-				b.drop(p)
-			}
-			return fmt.Errorf("store block %s: %w", p.c, err)
-		}
-	}
-	return b.s.syncBlocks()
-}
-
-// commit gives a synced block its name.
-func (b *batch) commit(p pendingBlock) error {
-	b.s.mu.Lock()
-	defer b.s.mu.Unlock()
-	if b.s.Has(p.c) { // another batch was first
-		b.s.release(p.cost)
-		_ = b.s.fs().Remove(p.path) // what stays goes when the space is next opened
-		return nil
-	}
-	if err := b.s.fs().Rename(p.path, b.s.path(p.c)); err != nil {
+	b.seal()
+	if err := b.commit(0); err != nil {
 		return err
 	}
-	b.s.renamed++
-	return nil
-}
-
-// syncBlocks makes every rename so far durable, also those of other batches
-// whose blocks this one found in place.
-func (s *Space) syncBlocks() error {
-	s.mu.Lock()
-	upTo, done := s.renamed, s.synced
-	s.mu.Unlock()
-	if done >= upTo {
-		return nil
-	}
-	if err := syncDir(s.fs(), s.blocks); err != nil {
-		return fmt.Errorf("sync blocks: %w", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.synced = max(s.synced, upTo)
-	return nil
+	return b.s.syncPacks()
 }
 
 // close drops what was not flushed and ends the guards.
 func (b *batch) close() {
-	for _, p := range b.pending {
-		b.drop(p)
-	}
-	b.pending = nil
+	b.drop()
 	b.s.mu.Lock()
 	defer b.s.mu.Unlock()
 	for _, c := range b.kept {
@@ -185,4 +137,38 @@ func (b *batch) close() {
 		}
 	}
 	b.kept = nil
+}
+
+// adopt gives a synced pack its name, and its blocks to whoever looks for them.
+// Those that another batch brought first are nobody's.
+func (s *Space) adopt(p *packWriter) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.next
+	if err := s.fs().Rename(p.path, s.packPath(n)); err != nil {
+		return err
+	}
+	s.next++
+	s.renamed++
+	s.packs[n] = p.size
+	s.release(p.cost - s.enter(n, p.blocks, false))
+	return nil
+}
+
+// syncPacks makes every rename so far durable, also those of other batches
+// whose blocks this one found in place.
+func (s *Space) syncPacks() error {
+	s.mu.Lock()
+	upTo, done := s.renamed, s.synced
+	s.mu.Unlock()
+	if done >= upTo {
+		return nil
+	}
+	if err := syncDir(s.fs(), s.packed); err != nil {
+		return fmt.Errorf("sync blocks: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.synced = max(s.synced, upTo)
+	return nil
 }

@@ -6,8 +6,8 @@
 // block. A space has a byte quota, pins with an end, and a collector for what
 // no pin reaches.
 //
-// It promises that a block under its final name was synced before it got that
-// name, that every read is checked against the CID, that a transfer cut at any
+// It promises that a file of blocks was synced before it got its final name,
+// that every read is checked against the CID, that a transfer cut at any
 // instant goes on from the blocks that are on disk, and that Export writes
 // nothing outside its destination, no links and no devices.
 //

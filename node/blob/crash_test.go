@@ -2,6 +2,7 @@ package blob
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestPowerLoss(t *testing.T) {
 		ok := t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test's choices
 			fs := vfs.NewCrashableMem()
-			s := memSpace(t, Options{FS: fs})
+			s := memSpace(t, Options{FS: fs, PackBytes: 1 + rng.Int64N(2000)})
 			want := promised{pins: map[cid.Cid]time.Time{}}
 			for range 1 + rng.IntN(6) {
 				live(t, rng, s, &want)
@@ -46,7 +47,7 @@ func TestPowerLoss(t *testing.T) {
 // live does one thing that a node does, and notes what it was promised.
 func live(t *testing.T, rng *rand.Rand, s *Space, want *promised) {
 	t.Helper()
-	switch rng.IntN(3) {
+	switch rng.IntN(4) {
 	case 0:
 		b := raw(fmt.Sprint("put ", rng.Uint64()))
 		put(t, s, b)
@@ -59,6 +60,29 @@ func live(t *testing.T, rng *rand.Rand, s *Space, want *promised) {
 			want.pins[c] = until
 		}
 	case 2:
+		w := s.newBatch()
+		for range 1 + rng.IntN(40) {
+			require.NoError(t, w.put(raw(fmt.Sprint("nobody's ", rng.Uint64()))))
+		}
+		kept := raw(fmt.Sprint("kept ", rng.Uint64()))
+		require.NoError(t, w.put(kept))
+		require.NoError(t, w.flush())
+		w.close()
+		for _, b := range append(want.blocks, kept) { // so that they may be asked for afterwards
+			until := noon.Add(200 * time.Hour)
+			require.NoError(t, s.Pin(b.CID, until))
+			want.pins[b.CID] = until
+		}
+		for _, root := range want.complete {
+			until := noon.Add(200 * time.Hour)
+			require.NoError(t, s.Pin(root, until))
+			want.pins[root] = until
+		}
+		want.blocks = append(want.blocks, kept)
+		_, err := s.Collect(t.Context(), noon)
+		require.NoError(t, err)
+		maps.DeleteFunc(want.pins, func(_ cid.Cid, until time.Time) bool { return !until.After(noon) })
+	case 3:
 		blocks := wideDAG(t, rng)
 		r, err := NewReceiver(t.Context(), s, blocks[0].CID, Limits{})
 		require.NoError(t, err)
@@ -75,6 +99,8 @@ func live(t *testing.T, rng *rand.Rand, s *Space, want *promised) {
 		if rng.IntN(2) == 0 { // else the power goes off with the receiver open
 			require.NoError(t, r.Close())
 			want.blocks = append(want.blocks, blocks[:n]...)
+		} else {
+			t.Cleanup(func() { _ = r.Close() })
 		}
 	}
 }
@@ -110,12 +136,8 @@ func inspect(t *testing.T, s *Space, want promised) {
 		require.True(t, ok)
 		require.True(t, got.Equal(until), "pinned until %s, promised %s", got, until)
 	}
-	names, err := s.fs().List(s.blocks)
-	require.NoError(t, err)
-	for _, name := range names {
-		c, err := cid.Decode(name)
-		require.NoError(t, err)
-		_, err = s.Get(t.Context(), c)
-		require.NoError(t, err, "a block under its name is whole")
+	for c := range s.places.all() {
+		_, err := s.Get(t.Context(), c)
+		require.NoError(t, err, "a block that has a place is whole")
 	}
 }

@@ -2,6 +2,7 @@ package blob
 
 import (
 	"crypto/sha256"
+	"io"
 	"testing"
 	"time"
 
@@ -118,4 +119,25 @@ func folderOf(t testing.TB, names []string, children []Block) Block {
 		links[i] = link(name, children[i].CID)
 	}
 	return folder(t, links...)
+}
+
+// damage empties the file that a block is in.
+func damage(t testing.TB, s *Space, c cid.Cid) { rewrite(t, s, c, func([]byte) []byte { return nil }) }
+
+// rewrite changes the bytes of the file that a block is in.
+func rewrite(t testing.TB, s *Space, c cid.Cid, change func([]byte) []byte) {
+	t.Helper()
+	at, ok := s.places.get(c)
+	require.True(t, ok)
+	path := s.packPath(at.pack)
+	f, err := s.fs().Open(path)
+	require.NoError(t, err)
+	whole, err := io.ReadAll(f)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	f, err = s.fs().Create(path, diskWrites)
+	require.NoError(t, err)
+	_, err = f.Write(change(whole))
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
 }

@@ -12,14 +12,18 @@ import (
 	"github.com/ipfs/go-cid"
 )
 
+// pinGrain is what ends of pins are rounded up to: those who pin one root again
+// and again, as for each job with one module, wait for the disk once a minute.
+const pinGrain = time.Minute
+
 // Pin keeps root and all that it reaches from Collect until the given time,
-// durably. A pin never gets shorter: the later end holds, so that two leases
+// or up to pinGrain longer, durably. A pin never gets shorter: the later end holds, so that two leases
 // may pin one root. Root need not be there yet, nor be complete.
 func (s *Space) Pin(root cid.Cid, until time.Time) error {
 	if err := CheckCID(root); err != nil {
 		return err
 	}
-	until = until.Truncate(time.Millisecond)
+	until = until.Add(pinGrain - 1).Truncate(pinGrain)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, pinned := s.pins[root]
@@ -113,9 +117,9 @@ func (s *Space) loadPins() error {
 	return nil
 }
 
-// Collect ends the pins that are over at now and deletes every block that no
-// pin reaches and no running AddPath or Receiver uses. It returns the bytes
-// of disk freed. The space takes no new blocks meanwhile.
+// Collect ends the pins that are over at now and deletes the blocks that no pin
+// reaches and no running AddPath or Receiver uses: whole packs of them, and of
+// others once a quarter of a pack is such blocks. It returns the bytes of disk freed. The space takes no new blocks meanwhile.
 func (s *Space) Collect(ctx context.Context, now time.Time) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,30 +185,4 @@ func (s *Space) reach(c cid.Cid) ([]cid.Cid, error) {
 		out[i] = l.Cid
 	}
 	return out, nil
-}
-
-func (s *Space) sweep(ctx context.Context, live map[cid.Cid]struct{}) (int64, error) {
-	names, err := s.fs().List(s.blocks)
-	if err != nil {
-		return 0, err
-	}
-	var freed int64
-	for _, name := range names {
-		if err := ctx.Err(); err != nil {
-			return freed, err
-		}
-		c, err := cid.Decode(name)
-		if err != nil || c.String() != name {
-			continue // not ours
-		}
-		if _, ok := live[c]; ok || s.guards[c] > 0 {
-			continue
-		}
-		n, err := s.remove(c)
-		if err != nil {
-			return freed, err
-		}
-		freed += n
-	}
-	return freed, nil
 }

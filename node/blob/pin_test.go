@@ -1,6 +1,8 @@
 package blob
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,7 +57,7 @@ func TestPinsLastAndNeverShrink(t *testing.T) {
 func TestForeignFilesAreLeftAlone(t *testing.T) {
 	fs := vfs.NewMem()
 	memSpace(t, Options{FS: fs})
-	for _, name := range []string{"store/local/pins/README", "store/local/pins/" + raw("x").CID.String(), "store/local/blocks/README"} {
+	for _, name := range []string{"store/local/pins/README", "store/local/pins/" + raw("x").CID.String(), "store/local/packs/README"} {
 		f, err := fs.Create(name, diskWrites)
 		require.NoError(t, err)
 		require.NoError(t, f.Close())
@@ -64,8 +66,106 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 	require.Empty(t, s.pins)
 	_, err := s.Collect(t.Context(), noon)
 	require.NoError(t, err)
-	_, err = fs.Stat("store/local/blocks/README")
+	_, err = fs.Stat("store/local/packs/README")
 	require.NoError(t, err)
+}
+
+// Who pins one root again and again waits for the disk once a minute.
+func TestPinsInAMinuteAreOne(t *testing.T) {
+	s := memSpace(t, Options{FS: vfs.NewMem()})
+	root := raw("root").CID
+	for i := range 60 {
+		require.NoError(t, s.Pin(root, noon.Add(time.Hour+time.Duration(i+1)*time.Second)))
+		until, _ := s.Pinned(root)
+		require.True(t, until.Equal(noon.Add(time.Hour+time.Minute)), "%s", until)
+	}
+	require.NoError(t, s.Pin(root, noon.Add(time.Hour+61*time.Second)))
+	until, _ := s.Pinned(root)
+	require.True(t, until.Equal(noon.Add(time.Hour+2*time.Minute)), "%s", until)
+}
+
+// Of blocks that came together some are needed and some not: their disk is
+// given back once a quarter of it is for nothing, and no block is lost by that.
+func TestCollectMakesPacksAnew(t *testing.T) {
+	for name, c := range map[string]struct{ kept, gone int }{
+		"a fifth for nothing":   {8, 2},
+		"a quarter for nothing": {6, 2},
+		"most for nothing":      {1, 9},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := vfs.NewMem()
+			s := memSpace(t, Options{FS: fs})
+			w := s.newBatch()
+			var kept, gone []Block
+			for i := range c.kept + c.gone {
+				b := raw(fmt.Sprintf("block %04d", i))
+				require.NoError(t, w.put(b))
+				if i%2 == 1 && len(gone) < c.gone || i/2 >= c.kept {
+					gone = append(gone, b)
+				} else {
+					kept = append(kept, b)
+				}
+			}
+			require.NoError(t, w.flush())
+			w.close()
+			for _, b := range kept {
+				require.NoError(t, s.Pin(b.CID, noon.Add(time.Hour)))
+			}
+			freed, err := s.Collect(t.Context(), noon)
+			require.NoError(t, err)
+			want := int64(len(gone)) * 4096
+			if len(gone)*wasteShare < len(kept)+len(gone) {
+				want = 0
+			}
+			require.Equal(t, want, freed)
+			for _, s := range []*Space{s, memSpace(t, Options{FS: fs})} {
+				require.EqualValues(t, int64(len(kept)+len(gone))*4096-want, s.Size())
+				for _, b := range kept {
+					got, err := s.Get(t.Context(), b.CID)
+					require.NoError(t, err)
+					require.Equal(t, b, got)
+				}
+				for _, b := range gone {
+					require.Equal(t, want == 0, s.Has(b.CID))
+				}
+				names, err := fs.List(s.packed)
+				require.NoError(t, err)
+				require.Len(t, names, 1)
+			}
+		})
+	}
+}
+
+// Reading goes on while a collection moves what is read.
+func TestReadingDuringCollections(t *testing.T) {
+	s := memSpace(t, Options{FS: vfs.NewMem()})
+	kept := raw("kept")
+	require.NoError(t, s.Pin(kept.CID, noon.Add(time.Hour)))
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(stop)
+	put(t, s, kept)
+	wg.Go(func() {
+		for {
+			if _, err := s.Get(t.Context(), kept.CID); err != nil {
+				t.Error(err)
+				return
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	})
+	for range 200 {
+		s.mu.Lock()
+		at, _ := s.places.get(kept.CID)
+		require.NoError(t, s.move([]cid.Cid{kept.CID}))
+		require.NoError(t, s.removePack(at.pack))
+		s.mu.Unlock()
+	}
 }
 
 // A collection in the middle of a transfer takes nothing from it, neither

@@ -150,9 +150,7 @@ func TestDamageIsRepairedByTheNextTransfer(t *testing.T) {
 	from, to := memSpace(t, Options{}), memSpace(t, Options{})
 	root, blocks := repeating(t, from)
 	repeating(t, to)
-	f, err := to.fs().Create(to.path(blocks[1].CID), diskWrites)
-	require.NoError(t, err)
-	require.NoError(t, f.Close())
+	damage(t, to, blocks[1].CID)
 
 	r, err := NewReceiver(t.Context(), to, root, Limits{})
 	require.NoError(t, err)

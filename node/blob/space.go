@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,11 +17,12 @@ import (
 
 // Space is the blocks and pins of one peer. It is safe for concurrent use.
 //
-// On disk: blocks/CID, pins/CID.until and tmp/N for blocks being written.
+// On disk: packs/N, pins/CID.until and tmp/N for packs being written. Which
+// block is where is in memory; the packs tell it when the space is opened.
 type Space struct {
 	store  *Store
 	name   string
-	blocks string
+	packed string // folder of the packs
 	pinned string
 	tmp    string
 	tmpSeq atomic.Uint64
@@ -29,29 +31,34 @@ type Space struct {
 	used   int64                 // bytes of disk, reserved ones included
 	pins   map[cid.Cid]time.Time // when each pin ends
 	guards map[cid.Cid]int       // blocks that running batches need kept
+	packs  map[uint64]int64      // bytes of blocks in each
+	next   uint64                // number of the next pack
 
 	// A rename is durable once the directory was synced after it.
 	renamed, synced uint64
+
+	places places
 }
 
 func openSpace(s *Store, name string) (*Space, error) {
 	dir := s.fs.PathJoin(s.dir, name)
 	sp := &Space{
 		store: s, name: name,
-		blocks: s.fs.PathJoin(dir, "blocks"),
+		packed: s.fs.PathJoin(dir, "packs"),
 		pinned: s.fs.PathJoin(dir, "pins"),
 		tmp:    s.fs.PathJoin(dir, "tmp"),
 		guards: map[cid.Cid]int{},
+		packs:  map[uint64]int64{},
 	}
 	if err := s.fs.RemoveAll(sp.tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	for _, d := range []string{sp.blocks, sp.pinned, sp.tmp} {
+	for _, d := range []string{sp.packed, sp.pinned, sp.tmp} {
 		if err := s.fs.MkdirAll(d, 0o700); err != nil {
 			return nil, err
 		}
 	}
-	for _, d := range []string{s.dir, dir, sp.blocks, sp.pinned} {
+	for _, d := range []string{s.dir, dir, sp.packed, sp.pinned} {
 		if err := syncDir(s.fs, d); err != nil {
 			return nil, err
 		}
@@ -59,31 +66,61 @@ func openSpace(s *Store, name string) (*Space, error) {
 	if err := sp.loadPins(); err != nil {
 		return nil, err
 	}
-	return sp, sp.count()
+	return sp, sp.loadPacks()
 }
 
-// count adds up what is on disk.
-func (s *Space) count() error {
-	names, err := s.fs().List(s.blocks)
+// loadPacks finds out which blocks are there. A pack whose index is damaged
+// gives none, and goes.
+func (s *Space) loadPacks() error {
+	names, err := s.fs().List(s.packed)
 	if err != nil {
 		return err
 	}
+	slices.Sort(names) // of two packs with one block the newer one counts
 	for _, name := range names {
-		info, err := s.fs().Stat(s.fs().PathJoin(s.blocks, name))
+		n, ok := parsePack(name)
+		if !ok {
+			continue // not ours
+		}
+		s.next = max(s.next, n+1)
+		blocks, err := readPack(s.fs(), s.packPath(n))
+		if errors.Is(err, ErrCorrupt) {
+			err = s.fs().Remove(s.packPath(n))
+		} else if err == nil {
+			s.packs[n] = sizeOf(blocks)
+			s.used += s.enter(n, blocks, true)
+		}
 		if err != nil {
 			return err
 		}
-		s.used += diskCost(info.Size())
 	}
 	return nil
 }
 
+func sizeOf(blocks []packed) (sum int64) {
+	for _, b := range blocks {
+		sum += b.size
+	}
+	return sum
+}
+
+// enter says that pack n has blocks, and gives the disk that they cost beyond
+// what is counted. Where a block is in another pack too, over says that n counts.
+func (s *Space) enter(n uint64, blocks []packed, over bool) (cost int64) {
+	for _, b := range blocks {
+		if s.places.put(b.c, place{n, b.off, b.size}, over) {
+			cost += diskCost(b.size)
+		}
+	}
+	return cost
+}
+
 func (s *Space) fs() vfs.FS { return s.store.fs }
 
-func (s *Space) path(c cid.Cid) string { return s.fs().PathJoin(s.blocks, c.String()) }
+func (s *Space) packPath(n uint64) string { return s.fs().PathJoin(s.packed, packName(n)) }
 
-// diskCost is what n bytes take on a file system with 4 KiB blocks, so that a
-// million one-byte blocks are not a megabyte. The name takes one as well.
+// diskCost is what a block of n bytes counts as: it is rounded up to 4 KiB, so
+// that a million one-byte blocks, each of which takes memory too, are not a megabyte.
 func diskCost(n int64) int64 { return (max(n, 1) + 4095) &^ 4095 }
 
 // Put stores a block durably, checking its hash. A block that is there already costs nothing.
@@ -138,46 +175,57 @@ func (s *Space) stat(c cid.Cid) (int64, error) {
 	if err := CheckCID(c); err != nil {
 		return 0, err
 	}
-	info, err := s.fs().Stat(s.path(c))
-	if errors.Is(err, fs.ErrNotExist) {
+	at, ok := s.places.get(c)
+	if !ok {
 		return 0, fmt.Errorf("%w: %s", ErrNotFound, c)
 	}
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
+	return at.size, nil
 }
 
 func (s *Space) read(c cid.Cid) (Block, error) {
 	if err := CheckCID(c); err != nil {
 		return Block{}, err
 	}
-	f, err := s.fs().Open(s.path(c))
-	if errors.Is(err, fs.ErrNotExist) {
-		return Block{}, fmt.Errorf("%w: %s", ErrNotFound, c)
+	for {
+		at, ok := s.places.get(c)
+		if !ok {
+			return Block{}, fmt.Errorf("%w: %s", ErrNotFound, c)
+		}
+		data, err := s.readAt(at)
+		if errors.Is(err, fs.ErrNotExist) {
+			if now, ok := s.places.get(c); !ok || now != at {
+				continue // Collect has moved or removed it
+			}
+		}
+		lacking := errors.Is(err, fs.ErrNotExist) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		if lacking || err == nil && verify(c, data) != nil {
+			return Block{}, fmt.Errorf("%w: %s", ErrCorrupt, c)
+		}
+		if err != nil {
+			return Block{}, fmt.Errorf("read block %s: %w", c, err)
+		}
+		return Block{CID: c, Data: data}, nil
 	}
-	if err != nil {
-		return Block{}, err
-	}
-	defer f.Close() // read only: closing can lose nothing
-	info, err := f.Stat()
-	if err != nil {
-		return Block{}, err
-	}
-	if info.Size() > MaxBlock {
-		return Block{}, fmt.Errorf("%w: %s has %d bytes", ErrCorrupt, c, info.Size())
-	}
-	data := make([]byte, info.Size())
-	if _, err := io.ReadFull(f, data); err != nil {
-		return Block{}, fmt.Errorf("read block %s: %w", c, err)
-	}
-	if verify(c, data) != nil {
-		return Block{}, fmt.Errorf("%w: %s", ErrCorrupt, c)
-	}
-	return Block{CID: c, Data: data}, nil
 }
 
-// drop removes a damaged block, so that it is fetched again. It looks again
+func (s *Space) readAt(at place) ([]byte, error) {
+	f, err := s.fs().Open(s.packPath(at.pack))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // read only: closing can lose nothing
+	data := make([]byte, at.size)
+	n, err := f.ReadAt(data, at.off)
+	if n == len(data) {
+		return data, nil
+	}
+	if err == nil {
+		err = io.ErrUnexpectedEOF
+	}
+	return nil, err
+}
+
+// drop forgets a damaged block, so that it is fetched again. It looks again
 // under the lock: another reader may have dropped it and a writer put it back.
 func (s *Space) drop(c cid.Cid) error {
 	s.mu.Lock()
@@ -185,22 +233,20 @@ func (s *Space) drop(c cid.Cid) error {
 	if _, err := s.read(c); !errors.Is(err, ErrCorrupt) {
 		return nil
 	}
-	_, err := s.remove(c)
-	return err
+	s.forget(c)
+	return nil
 }
 
-// remove deletes a block and returns the bytes freed. The caller holds mu.
-func (s *Space) remove(c cid.Cid) (int64, error) {
-	size, err := s.stat(c)
-	if err != nil {
-		return 0, err
+// forget takes a block out of the account and returns the bytes that it
+// counted as. The caller holds mu, and sees to its pack.
+func (s *Space) forget(c cid.Cid) int64 {
+	at, ok := s.places.remove(c)
+	if !ok {
+		return 0
 	}
-	if err := s.fs().Remove(s.path(c)); err != nil {
-		return 0, err
-	}
-	n := diskCost(size)
+	n := diskCost(at.size)
 	s.release(n)
-	return n, nil
+	return n
 }
 
 // reserve counts n bytes before they are written.
@@ -222,4 +268,11 @@ func (s *Space) release(n int64) {
 	s.used -= n
 	// Giving back can't fail.
 	_ = s.store.reserve(-n)
+}
+
+// giveBack is release for who doesn't hold mu.
+func (s *Space) giveBack(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.release(n)
 }

@@ -106,7 +106,7 @@ func TestDamageIsSeenAndDropped(t *testing.T) {
 		"a flipped bit": func(b []byte) []byte { b[3] ^= 1; return b },
 		"cut short":     func(b []byte) []byte { return b[:2] },
 		"empty":         func([]byte) []byte { return nil },
-		"far too long":  func([]byte) []byte { return make([]byte, MaxBlock+1) },
+		"shifted":       func(b []byte) []byte { return append([]byte{0}, b...) },
 	}
 	for name, damage := range damage {
 		t.Run(name, func(t *testing.T) {
@@ -114,19 +114,21 @@ func TestDamageIsSeenAndDropped(t *testing.T) {
 			s := memSpace(t, Options{FS: fs})
 			b := raw("precious")
 			put(t, s, b)
-			f, err := fs.Create(s.path(b.CID), diskWrites)
-			require.NoError(t, err)
-			_, err = f.Write(damage(bytes.Clone(b.Data)))
-			require.NoError(t, err)
-			require.NoError(t, f.Close())
+			rewrite(t, s, b.CID, damage)
 
-			_, err = s.Get(t.Context(), b.CID)
+			_, err := s.Get(t.Context(), b.CID)
 			require.ErrorIs(t, err, ErrCorrupt)
 			_, err = s.Get(t.Context(), b.CID)
 			require.ErrorIs(t, err, ErrNotFound)
+			require.Zero(t, s.Size())
 			put(t, s, b)
 			_, err = s.Get(t.Context(), b.CID)
 			require.NoError(t, err)
+
+			again := memSpace(t, Options{FS: fs})
+			_, err = again.Get(t.Context(), b.CID)
+			require.NoError(t, err, "after a restart the whole one counts")
+			require.EqualValues(t, 4096, again.Size())
 		})
 	}
 }
@@ -173,6 +175,35 @@ func TestConcurrentPutsCountOnce(t *testing.T) {
 	wg.Wait()
 	require.EqualValues(t, 20*4096, s.Size())
 	require.Empty(t, s.guards)
+}
+
+// A pack whose index can't be trusted gives nothing, and its disk is free again.
+func TestADamagedIndexIsNotBelieved(t *testing.T) {
+	for name, change := range map[string]func([]byte) []byte{
+		"a flipped bit in a CID":    func(b []byte) []byte { b[len(b)-trailerSize-10] ^= 1; return b },
+		"a flipped bit in a size":   func(b []byte) []byte { b[len(b)-trailerSize-1] ^= 1; return b },
+		"a flipped bit in a number": func(b []byte) []byte { b[len(b)-trailerSize+3] ^= 1; return b },
+		"another magic":             func(b []byte) []byte { b[len(b)-1] ^= 1; return b },
+		"cut short":                 func(b []byte) []byte { return b[:len(b)-1] },
+		"empty":                     func([]byte) []byte { return nil },
+		"blocks that are missing":   func(b []byte) []byte { return b[1:] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := vfs.NewMem()
+			s := memSpace(t, Options{FS: fs})
+			put(t, s, raw("whole"), raw("damaged"))
+			rewrite(t, s, raw("damaged").CID, change)
+			again := memSpace(t, Options{FS: fs})
+			require.True(t, again.Has(raw("whole").CID))
+			require.False(t, again.Has(raw("damaged").CID))
+			require.EqualValues(t, 4096, again.Size())
+			names, err := fs.List(again.packed)
+			require.NoError(t, err)
+			require.Len(t, names, 1)
+			put(t, again, raw("damaged"))
+			require.True(t, memSpace(t, Options{FS: fs}).Has(raw("damaged").CID))
+		})
+	}
 }
 
 func TestRealDisk(t *testing.T) {

@@ -26,6 +26,9 @@ type Options struct {
 	TotalQuota int64
 	// MaxContent is the most bytes of file content that one AddPath reads. Default 16 GiB.
 	MaxContent int64
+	// PackBytes is how many bytes of blocks one file takes before the next is
+	// begun. Default 16 MiB.
+	PackBytes int64
 	// AddPin is how long AddPath pins what it added. Default 24 h.
 	AddPin time.Duration
 	// Now is the clock. Default time.Now.
@@ -39,6 +42,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.SpaceQuota, 64*giB)
 	setDefault(&o.TotalQuota, 256*giB)
 	setDefault(&o.MaxContent, 16*giB)
+	setDefault(&o.PackBytes, 16<<20)
 	setDefault(&o.AddPin, 24*time.Hour)
 	if o.Now == nil {
 		o.Now = time.Now
@@ -67,10 +71,10 @@ type Store struct {
 }
 
 // Open opens the store in dir, making it if need be, and drops what writes
-// cut short left behind. It reads the name and size of every block there is.
+// cut short left behind. It reads the index of every pack of blocks.
 func Open(dir string, opts Options) (*Store, error) {
 	opts.setDefaults()
-	if opts.SpaceQuota < 0 || opts.TotalQuota < 0 || opts.MaxContent < 0 || opts.AddPin < 0 {
+	if opts.SpaceQuota < 0 || opts.TotalQuota < 0 || opts.MaxContent < 0 || opts.PackBytes < 0 || opts.AddPin < 0 {
 		return nil, errors.New("blob store: a limit is negative; it must be positive, or 0 for the default")
 	}
 	s := &Store{dir: dir, opts: opts, fs: opts.FS, spaces: map[string]*Space{}}

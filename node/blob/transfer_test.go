@@ -207,9 +207,7 @@ func TestDamagedOutput(t *testing.T) {
 	a, b := raw("a"), raw("b")
 	root := folder(t, link("a", a.CID), link("b", b.CID))
 	put(t, theirs, a, b, root)
-	f, err := theirs.fs().Create(theirs.path(b.CID), diskWrites)
-	require.NoError(t, err)
-	require.NoError(t, f.Close())
+	damage(t, theirs, b.CID)
 
 	mine := memSpace(t, Options{})
 	k, err := NewSink(t.Context(), mine, root.CID, Limits{})

@@ -123,15 +123,16 @@ func (c crowd) close() error {
 	return errors.Join(errs...)
 }
 
-// work has every client run a job after the other until n are done, and counts.
-func (c crowd) work(ctx context.Context, n int, module string) tally {
-	limited, cancel := context.WithTimeout(ctx, 2*most)
+// work has every client run a job after the other until n are done, or for the
+// longest that this may take, and counts.
+func (c crowd) work(ctx context.Context, n int, module string, longest time.Duration) tally {
+	limited, cancel := context.WithTimeout(ctx, longest+most)
 	defer cancel()
 	outcomes, idle := make(chan error, len(c)), make(chan *node.Node, len(c))
 	for _, n := range c {
 		idle <- n
 	}
-	return tally{}.of(ctx, n, outcomes, func() error {
+	return tally{longest: longest}.of(ctx, n, outcomes, func() error {
 		client := <-idle
 		go func() { // ends with limited
 			_, err := runJob(limited, client.Backend(func() {}), specFor(module, inFlight))
@@ -158,7 +159,7 @@ func clientCrowd(ctx context.Context, do func(r *rig, c crowd, module string) er
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	if warm := c.work(ctx, len(c), module); warm.bad > 0 {
+	if warm := c.work(ctx, len(c), module, most); warm.bad > 0 {
 		return fmt.Errorf("the first jobs: %s", warm)
 	}
 	return do(r, c, module)
@@ -171,7 +172,7 @@ func jobsOfClients(ctx context.Context, s *session) ([]result, error) {
 	}
 	var count tally
 	err = clientCrowd(ctx, func(_ *rig, c crowd, module string) error {
-		count = c.work(ctx, s.times(1000), module)
+		count = c.work(ctx, s.times(1000), module, most)
 		return ctx.Err()
 	})
 	if err != nil {

@@ -160,7 +160,7 @@ func jobsPerSecond(ctx context.Context, s *session, name string, module []byte) 
 	limited, cancel := context.WithTimeout(ctx, 2*most)
 	defer cancel()
 	outcomes := make(chan error, inFlight)
-	count := tally{}.of(ctx, s.times(1000), outcomes, func() error {
+	count := tally{longest: most}.of(ctx, s.times(1000), outcomes, func() error {
 		go func() { // ends with limited
 			_, err := runJob(limited, r.control(), spec)
 			outcomes <- err

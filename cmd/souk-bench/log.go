@@ -132,12 +132,13 @@ func logLatency(ctx context.Context, s *session) ([]result, error) {
 	return []result{r}, nil
 }
 
-// serveStream sends as many bytes as it is asked for, in batches.
-func serveStream(string) (peer.AddrInfo, error) {
+// serveStream sends as many bytes as it is asked for, in batches, and takes files.
+func serveStream(dir string) (peer.AddrInfo, error) {
 	h, err := bareHost(onTCP, onQUIC)
 	if err != nil {
 		return peer.AddrInfo{}, err
 	}
+	h.SetStreamHandler(sinkProtocol, takeFile(dir))
 	h.SetStreamHandler(streamProtocol, func(raw network.Stream) {
 		var left int64
 		if binary.Read(raw, binary.BigEndian, &left) != nil {

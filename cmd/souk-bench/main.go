@@ -24,8 +24,8 @@ import (
 // figures are all that can be measured, in the order in which they are.
 func figures() []figure {
 	return slices.Concat(
-		negotiations(), payments(), logs(), jobs(),
-		challenges(), containers(), blobs(),
+		negotiations(), payments(), logs(), jobs(), processes(), computing(),
+		transfers(), blobs(), searches(), challenges(), containers(),
 	)
 }
 

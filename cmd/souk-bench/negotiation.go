@@ -98,7 +98,7 @@ func negotiationsPerSecond(ctx context.Context, s *session) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	var count tally
+	count := tally{longest: most}
 	err = haggle(ctx, func(h *haggler, job jobfile.Spec) error {
 		n := s.times(800)
 		outcomes := make(chan error, n)
@@ -125,6 +125,7 @@ func negotiationsPerSecond(ctx context.Context, s *session) ([]result, error) {
 
 // tally counts what went well of things of which inFlight are under way at a time.
 type tally struct {
+	longest   time.Duration // that counting goes on
 	good, bad int
 	why       error // of the last that went badly
 	took      time.Duration
@@ -136,7 +137,7 @@ const most = 20 * time.Second
 // of begins n things, each with start, as the outcomes of others come in.
 func (t tally) of(ctx context.Context, n int, outcomes <-chan error, start func() error) tally {
 	began := time.Now()
-	end := time.NewTimer(most)
+	end := time.NewTimer(t.longest)
 	defer end.Stop()
 	begun, open := 0, 0
 	for {

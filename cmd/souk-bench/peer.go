@@ -33,6 +33,7 @@ const peerCommand = "peer"
 var peerRoles = map[string]func(dir string) (peer.AddrInfo, error){
 	"floor":  serveFloor,
 	"stream": serveStream,
+	"vault":  serveVault,
 }
 
 // other is a process of this program that plays a role until close.

@@ -56,22 +56,28 @@ type side struct {
 	dir   string
 }
 
-func newSide(dir string, opened *parts) (s side, err error) {
-	s.dir, s.boot = dir, newBoot()
-	if s.key, _, err = crypto.GenerateSecp256k1Key(rand.Reader); err != nil {
-		return s, err
+// newSide makes one on a host of its own.
+func newSide(dir string, opened *parts) (side, error) {
+	key, _, err := crypto.GenerateSecp256k1Key(rand.Reader)
+	if err != nil {
+		return side{}, err
 	}
+	h, err := libp2p.New(libp2p.Identity(key), libp2p.ListenAddrStrings(onTCP), libp2p.DisableRelay(), libp2p.DisableMetrics())
+	if err != nil {
+		return side{}, err
+	}
+	opened.add(h.Close)
+	return newSideOn(dir, h, opened)
+}
+
+// newSideOn makes one on a host that runs already.
+func newSideOn(dir string, h host.Host, opened *parts) (s side, err error) {
+	s = side{key: h.Peerstore().PrivKey(h.ID()), host: h, boot: newBoot(), dir: dir}
 	if s.books, err = ledger.Open(filepath.Join(dir, "ledger"), ledger.Options{}); err != nil {
 		return s, err
 	}
 	opened.add(s.books.Close)
-	if s.blobs, err = blob.Open(filepath.Join(dir, "blobs"), blob.Options{}); err != nil {
-		return s, err
-	}
-	s.host, err = libp2p.New(libp2p.Identity(s.key), libp2p.ListenAddrStrings(onTCP), libp2p.DisableRelay(), libp2p.DisableMetrics())
-	if err == nil {
-		opened.add(s.host.Close)
-	}
+	s.blobs, err = blob.Open(filepath.Join(dir, "blobs"), blob.Options{})
 	return s, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
@@ -28,6 +29,10 @@ type Config struct {
 	Network string
 	// Version goes into the agent string "souk/<version>".
 	Version string
+	// Host is one that runs already, such as on a simulated network; the node
+	// closes it. Nil: the node makes its own. Blocks and limits of connections,
+	// Listen and finding a way through NATs are then that host's affair.
+	Host host.Host
 	// Listen has the multiaddrs to listen on, TCP or QUIC. Empty: any free
 	// port on all interfaces, or on 127.0.0.1 with Loopback.
 	Listen []string

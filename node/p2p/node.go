@@ -55,8 +55,10 @@ func New(ctx context.Context, c Config) (*Node, error) {
 func (n *Node) start(ctx context.Context) error {
 	relays := &relaySource{}
 	var err error
-	if n.host, err = newHost(ctx, n.cfg, n.gater, relays.candidates); err != nil {
-		return err
+	if n.host = n.cfg.Host; n.host == nil {
+		if n.host, err = newHost(ctx, n.cfg, n.gater, relays.candidates); err != nil {
+			return err
+		}
 	}
 	if n.dht, err = newDHT(n.cfg, n.host); err != nil {
 		return err

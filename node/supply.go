@@ -20,6 +20,7 @@ import (
 	"souk/node/prover"
 	"souk/node/provider"
 	"souk/protocol/market"
+	"souk/protocol/offer"
 )
 
 // supply is what a node has as a provider.
@@ -84,7 +85,7 @@ func (n *Node) sell(ctx context.Context) (err error) {
 		Offers: n.offers, Neighbours: n.neighbours, Boot: n.boot, Dir: n.path("provider-logs"), Total: total, Speed: speed, Region: n.cfg.Region, Price: c.Price, Tick: c.Tick,
 		MaxTime: c.MaxTime, Prepay: c.Prepay, Caps: c.Caps, Addrs: n.addrs, Protect: n.protect, Now: time.Now, Log: n.cfg.Log, Notify: s.feed.tell,
 		Use: s.stock.use, Fault: s.stock.fault,
-		Measured: s.prover.Measured,
+		Measured: s.prover.Measured, Challenge: offer.Challenge(s.prover.Mode),
 	})
 	if err != nil {
 		return err

@@ -45,6 +45,8 @@ func frames(ctx context.Context) (any, error) {
 		{"a query", &pb.OfferQuery{Network: "souk", Limit: 8}},
 		{"a refusal", &pb.OfferAnswer{Refusal: &pb.Refusal{Code: "busy", Sentence: "no room", Nearest: "in a minute", RetryAfterMillis: 60_000}}},
 		{"an attach", &pb.RunRequest{Request: &pb.RunRequest_Attach{Attach: &pb.Attach{Lease: h, LogOffset: 1 << 33, ReceiptSeq: 7}}}},
+		{"an attach that holds the process back", &pb.RunRequest{Request: &pb.RunRequest_Attach{Attach: &pb.Attach{Lease: h, Hold: true}}}},
+		{"what is held back may begin", &pb.RunRequest{Request: &pb.RunRequest_Begin{Begin: &pb.Begin{}}}},
 		{"a countersignature", &pb.RunRequest{Request: &pb.RunRequest_Countersign{Countersign: &pb.Countersign{
 			Seq: 3, ClientSignature: sig, Voucher: &pb.Voucher{Voucher: h, Signature: sig},
 		}}}},

@@ -36,12 +36,12 @@ func sealedOffer(context.Context) (any, error) {
 		Network: netName, Peer: id, Sequence: 42, ExpiresAt: at.Add(offer.Validity),
 		Addrs: []ma.Multiaddr{ma.StringCast("/ip4/203.0.113.7/udp/4001/quic-v1")},
 		Devices: []offer.Device{{
-			Device: market.Device{Model: "NVIDIA GeForce RTX 4090", Slug: "rtx-4090", VRAM: 24 << 30, Count: 2, Evidence: market.Measured},
+			Device: market.Device{Model: "NVIDIA GeForce RTX 4090", Slug: "rtx-4090", VRAM: 24 << 30, Count: 2, Evidence: market.Measured, Shared: true},
 			Free:   1, Measured: []offer.Measurement{measured},
 		}},
 		CPU: 8, Memory: 32 << 30, Disk: 100 << 30, CPUTotal: 16, MemoryTotal: 64 << 30, DiskTotal: 200 << 30, Executors: []string{"wasm", "docker"},
 		Speed: 60_000_000, Region: "eu", PricePerHour: market.NewAmount(400_320), Settlement: "none", Chain: market.NoChain(netName),
-		Tick: time.Minute, MaxTime: 24 * time.Hour,
+		Tick: time.Minute, MaxTime: 24 * time.Hour, Challenge: offer.ChallengeLease, Egress: true,
 	}
 	sealed, err := offer.Seal(o, k)
 	if err != nil {

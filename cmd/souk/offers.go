@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"souk/node/client"
 	"souk/node/control"
 	"souk/node/jobfile"
 )
@@ -43,9 +44,9 @@ func (a *app) offersCommand() *cobra.Command {
 			return list(a, offers, func() {
 				rows := make([][]string, 0, len(offers))
 				for _, c := range offers {
-					rows = append(rows, withoutCosts(candidateRow(c)))
+					rows = append(rows, offerRow(c))
 				}
-				writeTable(a.out, withoutCosts(candidateHead()), rows)
+				writeTable(a.out, offerHead(), rows)
 				a.hintAtOffers(ctx, n, len(offers), all)
 			})
 		}),
@@ -74,8 +75,21 @@ func (a *app) hintAtOffers(ctx context.Context, n control.Backend, found int, al
 	}
 }
 
-// withoutCosts leaves out the columns that only a job's plan fills.
-func withoutCosts(row []string) []string { return slices.Delete(row, 6, 8) }
+// The columns of a plan that only a job's quote fills.
+const costsFrom, costsTo = 6, 8
+
+// offerHead names, in place of what only a plan knows, what a provider grants.
+func offerHead() []string {
+	return slices.Replace(candidateHead(), costsFrom, costsTo, "EGRESS", "CHALLENGES")
+}
+
+func offerRow(c client.Candidate) []string {
+	egress := "no"
+	if c.Egress {
+		egress = "yes"
+	}
+	return slices.Replace(candidateRow(c), costsFrom, costsTo, egress, orDash(c.Challenge))
+}
 
 // needFlags adds the flags that say what a job needs of a provider.
 func needFlags(cmd *cobra.Command) {

@@ -9,8 +9,11 @@ import (
 // Candidate is one provider that was considered for a job.
 type Candidate struct {
 	Peer         string        `json:"peer"`
-	Devices      string        `json:"devices"`   // for people: "1x RTX 4090 24 GiB (simulated)", "CPU only"
-	Executors    []string      `json:"executors"` // what it runs
+	Devices      string        `json:"devices"`             // for people: "1x RTX 4090 24 GiB (simulated)", "CPU only"
+	Executors    []string      `json:"executors"`           // what it runs
+	Egress       bool          `json:"egress,omitempty"`    // grants jobs a network
+	Shared       bool          `json:"shared,omitempty"`    // leases share its devices, unless a job is exclusive
+	Challenge    string        `json:"challenge,omitempty"` // whose challenges it answers: "free", "lease" or "off"
 	Region       string        `json:"region"`
 	PricePerHour market.Amount `json:"pricePerHour"`
 	Speed        uint64        `json:"speed"`     // loops per second

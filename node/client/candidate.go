@@ -20,15 +20,17 @@ import (
 type miss int
 
 const (
-	missOther    miss = iota // another network or token; one that cheated or failed this job
-	missKind                 // has no such GPU, or too little of something for ever
-	missExecutor             // has it; runs no such jobs
-	missRegion               // has it, elsewhere
-	missSim                  // has it simulated
-	missTotal                // has it; limits.total doesn't pay for one tick
-	missPrice                // has it, above the price limit
-	missBusy                 // has it, not free now
-	missRefused              // was asked for a quote and gave none
+	missOther     miss = iota // another network or token; one that cheated or failed this job
+	missKind                  // has no such GPU, or too little of something for ever
+	missExecutor              // has it; runs no such jobs
+	missEgress                // has it; grants jobs no network
+	missChallenge             // has it; has no device challenged
+	missRegion                // has it, elsewhere
+	missSim                   // has it simulated
+	missTotal                 // has it; limits.total doesn't pay for one tick
+	missPrice                 // has it, above the price limit
+	missBusy                  // has it, not free now
+	missRefused               // was asked for a quote and gave none
 	noMiss
 )
 
@@ -68,6 +70,9 @@ func (e *Engine) judge(o offer.Offer, known ledger.Peer, n Need) *candidate {
 	e.judgeParty(c, n)
 	if c.fits() {
 		c.judgeMachine(n)
+	}
+	if c.fits() && len(n.Egress) > 0 && !c.offer.Egress {
+		c.out(missEgress, wire.NoMatch, "it grants jobs no network, you need egress")
 	}
 	if c.fits() && n.Executor != "" && !slices.Contains(c.offer.Executors, n.Executor) {
 		c.out(missExecutor, wire.NoMatch, "it runs no %s", jobsOf(n.Executor))
@@ -165,6 +170,8 @@ func (c *candidate) judgeDevices(n Need) {
 		}
 	}
 	switch {
+	case n.Challenge && c.offer.Challenge == offer.ChallengeOff && real >= need.Count:
+		c.out(missChallenge, wire.NoMatch, "it takes no challenges")
 	case free >= need.Count:
 	case real >= need.Count:
 		c.out(missBusy, wire.Busy, "it has %s, %d of %d free now", need, free, real)
@@ -252,6 +259,9 @@ func (c *candidate) devices() string {
 		text := fmt.Sprintf("%dx %s %s", d.Count, printable(d.Model), quantity.Human(d.VRAM))
 		if d.Evidence == market.Simulated {
 			text += " (simulated)"
+		}
+		if d.Shared {
+			text += " (shared)"
 		}
 		parts = append(parts, text)
 	}

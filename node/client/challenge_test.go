@@ -103,6 +103,8 @@ func (d *devices) Chase(_ context.Context, nonce, v uint64, steps int) ([][]uint
 	return out, nil
 }
 
+func (d *devices) Over() <-chan struct{} { return nil }
+
 func (d *devices) Close() {}
 
 func challenged(s *jobfile.Spec) {

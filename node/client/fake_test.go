@@ -41,6 +41,8 @@ type script struct {
 	output string // file with the outputs; empty: none
 	device *offer.Device
 	runs   []string // executors; nil: both
+	net    bool     // grants egress
+	proves offer.Challenge
 
 	loseAnswers  int           // accepts that are taken but never answered
 	loseAccepts  int           // accepts that never arrive
@@ -151,6 +153,7 @@ func (f *fake) SealedOffers(context.Context, int) ([][]byte, error) {
 		Network: network, Peer: f.host.ID(), Sequence: uint64(time.Now().UnixNano()), ExpiresAt: time.Now().Add(time.Minute + f.script.skew), Addrs: f.host.Addrs(),
 		CPU: 8 - f.script.leased, CPUTotal: 8, Memory: 8 << 30, Disk: 8 << 30, Executors: f.executors(), Speed: max(f.script.speed, 1), Region: "eu",
 		PricePerHour: f.perHour(), Settlement: "none", Chain: f.chain, Tick: time.Second, MaxTime: time.Hour,
+		Egress: f.script.net, Challenge: f.script.proves,
 	}
 	if f.script.device != nil {
 		o.Devices = []offer.Device{*f.script.device}

@@ -22,7 +22,7 @@ func asImage(s *jobfile.Spec) {
 }
 
 func TestAnImageJobIsLeasedByItsName(t *testing.T) {
-	f := newFake(t, script{price: 360_000, ticks: 1, output: "42"})
+	f := newFake(t, script{price: 360_000, ticks: 1, output: "42", net: true})
 	e := newActor(t, f).start(nil)
 	id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) {
 		asImage(s)

@@ -55,6 +55,15 @@ func TestASummaryNamesTheNearestMiss(t *testing.T) {
 		{"cores all leased", []script{{leased: 8}}, nil, wire.Busy, "0 of its 8 cores are free now, you need 1"},
 		{"too few cores for ever", []script{{leased: 8}}, func(s *jobfile.Spec) { s.CPU = 9 }, client.NoProvider, "it has 8 cores, you need 9"},
 		{"elsewhere", []script{{}}, func(s *jobfile.Spec) { s.Region = "na" }, client.NoProvider, "it is in region eu, not na"},
+		{
+			"no network", []script{{}, {}}, func(s *jobfile.Spec) { asImage(s); s.Egress = []string{"example.org:443"} },
+			client.NoProvider, "2 providers have what you need, none grants jobs a network",
+		},
+		{"a network", []script{{net: true}}, func(s *jobfile.Spec) { asImage(s); s.Egress = []string{"example.org:443"} }, "", "1 provider of 1 can be leased"},
+		{
+			"none proves anything", []script{{device: gpu(2, "claimed"), proves: offer.ChallengeOff}}, challenged,
+			client.NoProvider, "1 provider has the GPU, none takes challenges",
+		},
 		{"nobody", nil, nil, client.NoProvider, "no provider of the network test answered"},
 		{"a simulated one will do", []script{{device: gpu(2, "simulated")}}, func(s *jobfile.Spec) { needGPU(s); s.AllowSimulated = true }, "", "1 provider of 1 can be leased"},
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"souk/protocol/market"
+	"souk/protocol/offer"
 )
 
 // rank sorts candidates best first: those that fit, by what work costs there,
@@ -90,7 +91,8 @@ func (c *candidate) show(first bool, others int) Candidate {
 	v := Candidate{
 		Peer: c.offer.Peer.String(), Devices: c.devices(), Executors: c.executors(), Region: printable(c.offer.Region), PricePerHour: c.price, Speed: speed, SpeedFrom: from,
 		WorstCost: c.tick.Times(ticksIn(c.time, c.offer.Tick)), Tick: c.offer.Tick, Prepaid: c.tick, WhyNot: c.whyNot, Code: string(c.code),
-		Measured: measuredOf(c.offer),
+		Measured: measuredOf(c.offer), Egress: c.offer.Egress, Shared: slices.ContainsFunc(c.offer.Devices, func(d offer.Device) bool { return d.Shared }),
+		Challenge: printable(string(c.offer.Challenge)),
 	}
 	if c.fits() {
 		v.Why = c.why(first, others)

@@ -37,6 +37,10 @@ func summarize(network string, cs []*candidate, n Need) (code wire.Code, sentenc
 			count, haveIt(len(same), n), usd(c.tick), usd(*n.Total), usd(c.tick.Times(ticksIn(c.time, c.offer.Tick))), c.time)
 	case missExecutor:
 		return NoProvider, fmt.Sprintf("%s %s, none runs %s", count, haveIt(len(same), n), jobsOf(n.Executor))
+	case missEgress:
+		return NoProvider, fmt.Sprintf("%s %s, none grants jobs a network; leave egress out, or wait for one that does", count, haveIt(len(same), n))
+	case missChallenge:
+		return NoProvider, fmt.Sprintf("%s %s, none takes challenges; leave verify.challenge out to take its word", count, haveIt(len(same), n))
 	case missSim:
 		return NoProvider, fmt.Sprintf("%s %s only simulated; --allow-simulated takes those, for tests", count, haveIt(len(same), n))
 	default:

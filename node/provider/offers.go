@@ -63,10 +63,10 @@ func (p *Provider) Offer() offer.Offer {
 		Network: p.Network, Peer: p.Host.ID(), ExpiresAt: p.Now().Add(offer.Validity), Addrs: maxAddrs(p.Addrs()),
 		CPU: free.CPU, Memory: free.Memory, Disk: free.Disk, CPUTotal: p.Total.CPU, MemoryTotal: p.Total.Memory, DiskTotal: p.Total.Disk,
 		Executors: p.shelf.able(), Speed: p.Speed,
-		Region: p.Region, PricePerHour: p.hourly(), Settlement: "none", Chain: p.chain, Tick: p.Tick, MaxTime: p.MaxTime,
+		Region: p.Region, PricePerHour: p.hourly(), Settlement: "none", Chain: p.chain, Tick: p.Tick, MaxTime: p.MaxTime, Challenge: p.Challenge, Egress: p.Egress,
 	}
 	for _, g := range device.Groups(p.Capacity.Total().Devices) {
-		d := offer.Device{Device: market.Device{Model: g.Model, Slug: g.Slug, VRAM: g.VRAM, Count: g.Count, Evidence: string(g.Kind)}}
+		d := offer.Device{Device: market.Device{Model: g.Model, Slug: g.Slug, VRAM: g.VRAM, Count: g.Count, Evidence: string(g.Kind), Shared: p.Total.Shares > 1}}
 		for _, f := range device.Groups(free.Devices) {
 			if f.Slug == g.Slug && f.VRAM == g.VRAM && f.Kind == g.Kind && f.Model == g.Model {
 				d.Free = f.Count

@@ -96,6 +96,8 @@ type Config struct {
 	Patience time.Duration
 	Caps     Caps
 
+	// Challenge is what offers say of challenges; "" says nothing.
+	Challenge offer.Challenge
 	// Measured gives what was measured of devices, by slug and count; nil gives none.
 	Measured func(slug string, count int) []offer.Measurement
 	// Neighbours yields providers near this one until ctx ends; their offers are handed on.

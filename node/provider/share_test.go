@@ -28,6 +28,7 @@ func TestTermsSayWhereAGPUIsShared(t *testing.T) {
 	first, second := newGuest(t, s).onGPU(), newGuest(t, s).onGPU()
 	require.True(t, first.lease().Terms.Devices[0].Shared)
 	require.True(t, second.lease().Terms.Devices[0].Shared)
+	require.True(t, s.Offer().Devices[0].Shared, "as the offer says before anybody asks")
 	_, err := newGuest(t, s).onGPU().ask()
 	require.True(t, wire.IsCode(err, wire.Busy), "two are on it: %v", err)
 }

@@ -22,7 +22,7 @@ func fill(p *pb.Offer, o Offer) {
 	for _, d := range o.Devices {
 		q := &pb.Device{
 			Model: d.Model, Slug: d.Slug, Vram: uint64(d.VRAM), Evidence: d.Evidence, //nolint:gosec // own figures
-			Count: uint32(d.Count), Free: uint32(d.Free), //nolint:gosec // own figures
+			Count: uint32(d.Count), Free: uint32(d.Free), Shared: d.Shared, //nolint:gosec // own figures
 		}
 		for _, m := range d.Measured {
 			q.Measured = append(q.Measured, m.inOffer())
@@ -33,7 +33,8 @@ func fill(p *pb.Offer, o Offer) {
 	p.CpuTotal, p.MemoryTotal, p.DiskTotal = uint32(o.CPUTotal), uint64(o.MemoryTotal), uint64(o.DiskTotal) //nolint:gosec // own figures
 	p.Executors, p.Speed, p.Region = o.Executors, o.Speed, o.Region
 	p.PricePerHour, p.Token, p.Settlement = o.PricePerHour.String(), o.Token[:], o.Settlement
-	p.ChainId, p.Contract, p.Depth = o.Chain.ID, o.Chain.Contract[:], uint32(o.Depth)           //nolint:gosec // 0 to 12
+	p.ChainId, p.Contract, p.Depth = o.Chain.ID, o.Chain.Contract[:], uint32(o.Depth) //nolint:gosec // 0 to 12
+	p.Challenge, p.Egress = string(o.Challenge), o.Egress
 	p.TickMillis, p.MaxMillis = uint64(o.Tick.Milliseconds()), uint64(o.MaxTime.Milliseconds()) //nolint:gosec // own figures
 }
 
@@ -63,8 +64,9 @@ func read(p *pb.Offer, now time.Time) (Offer, error) {
 		CPUTotal: int(p.GetCpuTotal()), MemoryTotal: int64(p.GetMemoryTotal()), DiskTotal: int64(p.GetDiskTotal()), //nolint:gosec // checked by plausible
 		Executors: p.GetExecutors(), Speed: p.GetSpeed(), Region: p.GetRegion(), PricePerHour: price, Token: token,
 		Settlement: p.GetSettlement(), Chain: market.Chain{ID: p.GetChainId(), Contract: contract}, Depth: int(p.GetDepth()),
-		Tick:    time.Duration(p.GetTickMillis()) * time.Millisecond, //nolint:gosec // checked by plausible
-		MaxTime: time.Duration(p.GetMaxMillis()) * time.Millisecond,  //nolint:gosec // checked by plausible
+		Tick:      time.Duration(p.GetTickMillis()) * time.Millisecond, //nolint:gosec // checked by plausible
+		MaxTime:   time.Duration(p.GetMaxMillis()) * time.Millisecond,  //nolint:gosec // checked by plausible
+		Challenge: Challenge(p.GetChallenge()), Egress: p.GetEgress(),
 	}
 	for _, d := range p.GetDevices() {
 		measured, err := readMeasured(p, d, now)
@@ -72,7 +74,7 @@ func read(p *pb.Offer, now time.Time) (Offer, error) {
 			return Offer{}, err
 		}
 		o.Devices = append(o.Devices, Device{Free: int(d.GetFree()), Measured: measured, Device: market.Device{
-			Model: d.GetModel(), Slug: d.GetSlug(), VRAM: int64(d.GetVram()), Count: int(d.GetCount()), Evidence: d.GetEvidence(), //nolint:gosec // checked by plausible
+			Model: d.GetModel(), Slug: d.GetSlug(), VRAM: int64(d.GetVram()), Count: int(d.GetCount()), Evidence: d.GetEvidence(), Shared: d.GetShared(), //nolint:gosec // checked by plausible
 		}})
 	}
 	for _, raw := range p.GetAddresses() {
@@ -90,7 +92,7 @@ const most = 1 << 62 // no size or time in an offer reaches this
 // plausible keeps figures in the range of the types they are read into, and
 // words short and printable.
 func plausible(p *pb.Offer) error {
-	words := append([]string{p.GetNetwork(), p.GetRegion(), p.GetSettlement()}, p.GetExecutors()...)
+	words := append([]string{p.GetNetwork(), p.GetRegion(), p.GetSettlement(), p.GetChallenge()}, p.GetExecutors()...)
 	if len(p.GetAddresses()) > MaxAddrs || len(p.GetDevices()) > MaxKinds || len(p.GetExecutors()) > MaxExecutors {
 		return fmt.Errorf("more than %d addresses, %d kinds of device or %d executors", MaxAddrs, MaxKinds, MaxExecutors)
 	}

@@ -35,8 +35,8 @@ const (
 	maxWord      = 64 // bytes
 )
 
-// Device is a kind of GPU with how many of it are free. Its evidence is
-// "measured" if and only if there are measurements.
+// Device is a kind of GPU with how many of it are free, and whether leases
+// share it. Its evidence is "measured" if and only if there are measurements.
 type Device struct {
 	market.Device
 	Free     int
@@ -67,7 +67,20 @@ type Offer struct {
 	Depth        int
 	Tick         time.Duration
 	MaxTime      time.Duration
+	Challenge    Challenge
+	Egress       bool // whether leases may grant jobs egress
 }
+
+// Challenge says whose challenges a provider answers. What else stands there is
+// as good as nothing.
+type Challenge string
+
+// What offers say of challenges.
+const (
+	ChallengeFree  Challenge = "free"  // anybody's, on free devices; and those of leases
+	ChallengeLease Challenge = "lease" // under the asker's running lease only
+	ChallengeOff   Challenge = "off"   // nobody's
+)
 
 // Reasons why an offer isn't one.
 var (

@@ -39,9 +39,10 @@ func sample(id peer.ID) offer.Offer {
 	return offer.Offer{
 		Network: "test", Peer: id, Sequence: 7, ExpiresAt: now.Add(offer.Validity),
 		Addrs:   []ma.Multiaddr{ma.StringCast("/ip4/192.0.2.1/tcp/4001"), ma.StringCast("/ip6/2001:db8::1/udp/4001/quic-v1")},
-		Devices: []offer.Device{{Device: market.Device{Model: "NVIDIA RTX 4090", Slug: "rtx-4090", VRAM: 24 << 30, Count: 2, Evidence: market.Simulated}, Free: 1}},
+		Devices: []offer.Device{{Device: market.Device{Model: "NVIDIA RTX 4090", Slug: "rtx-4090", VRAM: 24 << 30, Count: 2, Evidence: market.Simulated, Shared: true}, Free: 1}},
 		CPU:     8, Memory: 16 << 30, Disk: 1 << 40, Executors: []string{"wasm"}, Speed: 12345, Region: "eu", PricePerHour: market.NewAmount(400_000),
 		Settlement: "none", Chain: market.NoChain("test"), Depth: 3, Tick: time.Minute, MaxTime: time.Hour,
+		Challenge: offer.ChallengeLease, Egress: true,
 	}
 }
 

@@ -239,9 +239,15 @@ type Offer struct {
 	MaxMillis uint64 `protobuf:"varint,20,opt,name=max_millis,json=maxMillis,proto3" json:"max_millis,omitempty"`
 	// What there is of cpu, memory and disk when nothing is leased; the fields
 	// above say what is free.
-	CpuTotal      uint32 `protobuf:"varint,21,opt,name=cpu_total,json=cpuTotal,proto3" json:"cpu_total,omitempty"`
-	MemoryTotal   uint64 `protobuf:"varint,22,opt,name=memory_total,json=memoryTotal,proto3" json:"memory_total,omitempty"`
-	DiskTotal     uint64 `protobuf:"varint,23,opt,name=disk_total,json=diskTotal,proto3" json:"disk_total,omitempty"`
+	CpuTotal    uint32 `protobuf:"varint,21,opt,name=cpu_total,json=cpuTotal,proto3" json:"cpu_total,omitempty"`
+	MemoryTotal uint64 `protobuf:"varint,22,opt,name=memory_total,json=memoryTotal,proto3" json:"memory_total,omitempty"`
+	DiskTotal   uint64 `protobuf:"varint,23,opt,name=disk_total,json=diskTotal,proto3" json:"disk_total,omitempty"`
+	// Whose challenges are answered: "free" (anybody's, on free devices, and
+	// those of leases), "lease" (under the asker's running lease only), "off"
+	// (nobody's); empty: not told.
+	Challenge string `protobuf:"bytes,24,opt,name=challenge,proto3" json:"challenge,omitempty"`
+	// Whether leases may grant jobs egress.
+	Egress        bool `protobuf:"varint,25,opt,name=egress,proto3" json:"egress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -437,6 +443,20 @@ func (x *Offer) GetDiskTotal() uint64 {
 	return 0
 }
 
+func (x *Offer) GetChallenge() string {
+	if x != nil {
+		return x.Challenge
+	}
+	return ""
+}
+
+func (x *Offer) GetEgress() bool {
+	if x != nil {
+		return x.Egress
+	}
+	return false
+}
+
 // Device is one kind of GPU in an offer.
 type Device struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -450,7 +470,9 @@ type Device struct {
 	// What challenges of these devices showed, the newest first; "measured"
 	// needs one. Provider and slug are left out of these, and by where the
 	// provider measured itself.
-	Measured      []*Measurement `protobuf:"bytes,7,rep,name=measured,proto3" json:"measured,omitempty"`
+	Measured []*Measurement `protobuf:"bytes,7,rep,name=measured,proto3" json:"measured,omitempty"`
+	// Other leases may be on it at the same time, unless a request is exclusive.
+	Shared        bool `protobuf:"varint,8,opt,name=shared,proto3" json:"shared,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -532,6 +554,13 @@ func (x *Device) GetMeasured() []*Measurement {
 		return x.Measured
 	}
 	return nil
+}
+
+func (x *Device) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
 }
 
 // Measurement is the signed statement of whoever challenged a provider's
@@ -1269,6 +1298,7 @@ type RunRequest struct {
 	//	*RunRequest_Attach
 	//	*RunRequest_Countersign
 	//	*RunRequest_Cancel
+	//	*RunRequest_Begin
 	Request       isRunRequest_Request `protobuf_oneof:"request"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1338,6 +1368,15 @@ func (x *RunRequest) GetCancel() *Cancel {
 	return nil
 }
 
+func (x *RunRequest) GetBegin() *Begin {
+	if x != nil {
+		if x, ok := x.Request.(*RunRequest_Begin); ok {
+			return x.Begin
+		}
+	}
+	return nil
+}
+
 type isRunRequest_Request interface {
 	isRunRequest_Request()
 }
@@ -1354,11 +1393,17 @@ type RunRequest_Cancel struct {
 	Cancel *Cancel `protobuf:"bytes,3,opt,name=cancel,proto3,oneof"`
 }
 
+type RunRequest_Begin struct {
+	Begin *Begin `protobuf:"bytes,4,opt,name=begin,proto3,oneof"`
+}
+
 func (*RunRequest_Attach) isRunRequest_Request() {}
 
 func (*RunRequest_Countersign) isRunRequest_Request() {}
 
 func (*RunRequest_Cancel) isRunRequest_Request() {}
+
+func (*RunRequest_Begin) isRunRequest_Request() {}
 
 type RunEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1512,7 +1557,10 @@ type Attach struct {
 	// The provider sends the log from here on.
 	LogOffset uint64 `protobuf:"varint,2,opt,name=log_offset,json=logOffset,proto3" json:"log_offset,omitempty"`
 	// The newest receipt that the client has; the provider sends the later ones.
-	ReceiptSeq    uint32 `protobuf:"varint,3,opt,name=receipt_seq,json=receiptSeq,proto3" json:"receipt_seq,omitempty"`
+	ReceiptSeq uint32 `protobuf:"varint,3,opt,name=receipt_seq,json=receiptSeq,proto3" json:"receipt_seq,omitempty"`
+	// The process waits for Begin, or for an attach without hold; time runs, and
+	// is paid for, from when it could have started.
+	Hold          bool `protobuf:"varint,4,opt,name=hold,proto3" json:"hold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1566,6 +1614,13 @@ func (x *Attach) GetReceiptSeq() uint32 {
 		return x.ReceiptSeq
 	}
 	return 0
+}
+
+func (x *Attach) GetHold() bool {
+	if x != nil {
+		return x.Hold
+	}
+	return false
 }
 
 type Countersign struct {
@@ -1664,6 +1719,43 @@ func (*Cancel) Descriptor() ([]byte, []int) {
 	return file_souk_proto_rawDescGZIP(), []int{18}
 }
 
+// Begin lets the process start that an attach holds back.
+type Begin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Begin) Reset() {
+	*x = Begin{}
+	mi := &file_souk_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Begin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Begin) ProtoMessage() {}
+
+func (x *Begin) ProtoReflect() protoreflect.Message {
+	mi := &file_souk_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Begin.ProtoReflect.Descriptor instead.
+func (*Begin) Descriptor() ([]byte, []int) {
+	return file_souk_proto_rawDescGZIP(), []int{19}
+}
+
 // State tells the client where the execution is; for people, not for money.
 type State struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1675,7 +1767,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_souk_proto_msgTypes[19]
+	mi := &file_souk_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +1779,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[19]
+	mi := &file_souk_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +1792,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{19}
+	return file_souk_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *State) GetState() string {
@@ -1727,7 +1819,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_souk_proto_msgTypes[20]
+	mi := &file_souk_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1739,7 +1831,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[20]
+	mi := &file_souk_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1752,7 +1844,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{20}
+	return file_souk_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Log) GetOffset() uint64 {
@@ -1778,7 +1870,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_souk_proto_msgTypes[21]
+	mi := &file_souk_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1790,7 +1882,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[21]
+	mi := &file_souk_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1803,7 +1895,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{21}
+	return file_souk_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Tick) GetReceipt() *Receipt {
@@ -1824,7 +1916,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_souk_proto_msgTypes[22]
+	mi := &file_souk_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1836,7 +1928,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[22]
+	mi := &file_souk_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1849,7 +1941,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{22}
+	return file_souk_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Done) GetReceipt() *Receipt {
@@ -1876,7 +1968,7 @@ type Settled struct {
 
 func (x *Settled) Reset() {
 	*x = Settled{}
-	mi := &file_souk_proto_msgTypes[23]
+	mi := &file_souk_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1888,7 +1980,7 @@ func (x *Settled) String() string {
 func (*Settled) ProtoMessage() {}
 
 func (x *Settled) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[23]
+	mi := &file_souk_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1901,7 +1993,7 @@ func (x *Settled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settled.ProtoReflect.Descriptor instead.
 func (*Settled) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{23}
+	return file_souk_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Settled) GetSeq() uint32 {
@@ -1926,7 +2018,7 @@ type BlobRequest struct {
 
 func (x *BlobRequest) Reset() {
 	*x = BlobRequest{}
-	mi := &file_souk_proto_msgTypes[24]
+	mi := &file_souk_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +2030,7 @@ func (x *BlobRequest) String() string {
 func (*BlobRequest) ProtoMessage() {}
 
 func (x *BlobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[24]
+	mi := &file_souk_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,7 +2043,7 @@ func (x *BlobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobRequest.ProtoReflect.Descriptor instead.
 func (*BlobRequest) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{24}
+	return file_souk_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BlobRequest) GetRequest() isBlobRequest_Request {
@@ -2040,7 +2132,7 @@ type BlobAnswer struct {
 
 func (x *BlobAnswer) Reset() {
 	*x = BlobAnswer{}
-	mi := &file_souk_proto_msgTypes[25]
+	mi := &file_souk_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2052,7 +2144,7 @@ func (x *BlobAnswer) String() string {
 func (*BlobAnswer) ProtoMessage() {}
 
 func (x *BlobAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[25]
+	mi := &file_souk_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2065,7 +2157,7 @@ func (x *BlobAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobAnswer.ProtoReflect.Descriptor instead.
 func (*BlobAnswer) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{25}
+	return file_souk_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *BlobAnswer) GetAnswer() isBlobAnswer_Answer {
@@ -2151,7 +2243,7 @@ type BlobGet struct {
 
 func (x *BlobGet) Reset() {
 	*x = BlobGet{}
-	mi := &file_souk_proto_msgTypes[26]
+	mi := &file_souk_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2163,7 +2255,7 @@ func (x *BlobGet) String() string {
 func (*BlobGet) ProtoMessage() {}
 
 func (x *BlobGet) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[26]
+	mi := &file_souk_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2176,7 +2268,7 @@ func (x *BlobGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobGet.ProtoReflect.Descriptor instead.
 func (*BlobGet) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{26}
+	return file_souk_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BlobGet) GetLease() []byte {
@@ -2211,7 +2303,7 @@ type BlobPut struct {
 
 func (x *BlobPut) Reset() {
 	*x = BlobPut{}
-	mi := &file_souk_proto_msgTypes[27]
+	mi := &file_souk_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2223,7 +2315,7 @@ func (x *BlobPut) String() string {
 func (*BlobPut) ProtoMessage() {}
 
 func (x *BlobPut) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[27]
+	mi := &file_souk_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2236,7 +2328,7 @@ func (x *BlobPut) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobPut.ProtoReflect.Descriptor instead.
 func (*BlobPut) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{27}
+	return file_souk_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *BlobPut) GetLease() []byte {
@@ -2264,7 +2356,7 @@ type BlobReady struct {
 
 func (x *BlobReady) Reset() {
 	*x = BlobReady{}
-	mi := &file_souk_proto_msgTypes[28]
+	mi := &file_souk_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2276,7 +2368,7 @@ func (x *BlobReady) String() string {
 func (*BlobReady) ProtoMessage() {}
 
 func (x *BlobReady) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[28]
+	mi := &file_souk_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2289,7 +2381,7 @@ func (x *BlobReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobReady.ProtoReflect.Descriptor instead.
 func (*BlobReady) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{28}
+	return file_souk_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *BlobReady) GetSkip() uint64 {
@@ -2315,7 +2407,7 @@ type BlobBlocks struct {
 
 func (x *BlobBlocks) Reset() {
 	*x = BlobBlocks{}
-	mi := &file_souk_proto_msgTypes[29]
+	mi := &file_souk_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2327,7 +2419,7 @@ func (x *BlobBlocks) String() string {
 func (*BlobBlocks) ProtoMessage() {}
 
 func (x *BlobBlocks) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[29]
+	mi := &file_souk_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2340,7 +2432,7 @@ func (x *BlobBlocks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobBlocks.ProtoReflect.Descriptor instead.
 func (*BlobBlocks) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{29}
+	return file_souk_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *BlobBlocks) GetData() [][]byte {
@@ -2359,7 +2451,7 @@ type BlobEnd struct {
 
 func (x *BlobEnd) Reset() {
 	*x = BlobEnd{}
-	mi := &file_souk_proto_msgTypes[30]
+	mi := &file_souk_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2371,7 +2463,7 @@ func (x *BlobEnd) String() string {
 func (*BlobEnd) ProtoMessage() {}
 
 func (x *BlobEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[30]
+	mi := &file_souk_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2384,7 +2476,7 @@ func (x *BlobEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobEnd.ProtoReflect.Descriptor instead.
 func (*BlobEnd) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{30}
+	return file_souk_proto_rawDescGZIP(), []int{31}
 }
 
 type StatusRequest struct {
@@ -2400,7 +2492,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_souk_proto_msgTypes[31]
+	mi := &file_souk_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2412,7 +2504,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[31]
+	mi := &file_souk_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2425,7 +2517,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{31}
+	return file_souk_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *StatusRequest) GetRequest() isStatusRequest_Request {
@@ -2483,7 +2575,7 @@ type StatusAnswer struct {
 
 func (x *StatusAnswer) Reset() {
 	*x = StatusAnswer{}
-	mi := &file_souk_proto_msgTypes[32]
+	mi := &file_souk_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2495,7 +2587,7 @@ func (x *StatusAnswer) String() string {
 func (*StatusAnswer) ProtoMessage() {}
 
 func (x *StatusAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[32]
+	mi := &file_souk_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2508,7 +2600,7 @@ func (x *StatusAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusAnswer.ProtoReflect.Descriptor instead.
 func (*StatusAnswer) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{32}
+	return file_souk_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *StatusAnswer) GetAnswer() isStatusAnswer_Answer {
@@ -2577,7 +2669,7 @@ type LeaseStatusRequest struct {
 
 func (x *LeaseStatusRequest) Reset() {
 	*x = LeaseStatusRequest{}
-	mi := &file_souk_proto_msgTypes[33]
+	mi := &file_souk_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2589,7 +2681,7 @@ func (x *LeaseStatusRequest) String() string {
 func (*LeaseStatusRequest) ProtoMessage() {}
 
 func (x *LeaseStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[33]
+	mi := &file_souk_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2602,7 +2694,7 @@ func (x *LeaseStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseStatusRequest.ProtoReflect.Descriptor instead.
 func (*LeaseStatusRequest) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{33}
+	return file_souk_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *LeaseStatusRequest) GetQuote() []byte {
@@ -2630,7 +2722,7 @@ type LeaseStatus struct {
 
 func (x *LeaseStatus) Reset() {
 	*x = LeaseStatus{}
-	mi := &file_souk_proto_msgTypes[34]
+	mi := &file_souk_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2642,7 +2734,7 @@ func (x *LeaseStatus) String() string {
 func (*LeaseStatus) ProtoMessage() {}
 
 func (x *LeaseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[34]
+	mi := &file_souk_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2655,7 +2747,7 @@ func (x *LeaseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseStatus.ProtoReflect.Descriptor instead.
 func (*LeaseStatus) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{34}
+	return file_souk_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *LeaseStatus) GetState() string {
@@ -2689,7 +2781,7 @@ type LeaseDocuments struct {
 
 func (x *LeaseDocuments) Reset() {
 	*x = LeaseDocuments{}
-	mi := &file_souk_proto_msgTypes[35]
+	mi := &file_souk_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2701,7 +2793,7 @@ func (x *LeaseDocuments) String() string {
 func (*LeaseDocuments) ProtoMessage() {}
 
 func (x *LeaseDocuments) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[35]
+	mi := &file_souk_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2714,7 +2806,7 @@ func (x *LeaseDocuments) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseDocuments.ProtoReflect.Descriptor instead.
 func (*LeaseDocuments) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{35}
+	return file_souk_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *LeaseDocuments) GetQuote() []byte {
@@ -2784,7 +2876,7 @@ type ChannelStatusRequest struct {
 
 func (x *ChannelStatusRequest) Reset() {
 	*x = ChannelStatusRequest{}
-	mi := &file_souk_proto_msgTypes[36]
+	mi := &file_souk_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2796,7 +2888,7 @@ func (x *ChannelStatusRequest) String() string {
 func (*ChannelStatusRequest) ProtoMessage() {}
 
 func (x *ChannelStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[36]
+	mi := &file_souk_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2809,7 +2901,7 @@ func (x *ChannelStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelStatusRequest.ProtoReflect.Descriptor instead.
 func (*ChannelStatusRequest) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{36}
+	return file_souk_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ChannelStatusRequest) GetChannel() []byte {
@@ -2846,7 +2938,7 @@ type ChannelStatus struct {
 
 func (x *ChannelStatus) Reset() {
 	*x = ChannelStatus{}
-	mi := &file_souk_proto_msgTypes[37]
+	mi := &file_souk_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2858,7 +2950,7 @@ func (x *ChannelStatus) String() string {
 func (*ChannelStatus) ProtoMessage() {}
 
 func (x *ChannelStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[37]
+	mi := &file_souk_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2871,7 +2963,7 @@ func (x *ChannelStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelStatus.ProtoReflect.Descriptor instead.
 func (*ChannelStatus) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{37}
+	return file_souk_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ChannelStatus) GetBootId() []byte {
@@ -2921,7 +3013,7 @@ type ChallengeRequest struct {
 
 func (x *ChallengeRequest) Reset() {
 	*x = ChallengeRequest{}
-	mi := &file_souk_proto_msgTypes[38]
+	mi := &file_souk_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2933,7 +3025,7 @@ func (x *ChallengeRequest) String() string {
 func (*ChallengeRequest) ProtoMessage() {}
 
 func (x *ChallengeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[38]
+	mi := &file_souk_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2946,7 +3038,7 @@ func (x *ChallengeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengeRequest.ProtoReflect.Descriptor instead.
 func (*ChallengeRequest) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{38}
+	return file_souk_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ChallengeRequest) GetRequest() isChallengeRequest_Request {
@@ -3098,7 +3190,7 @@ type ChallengeAnswer struct {
 
 func (x *ChallengeAnswer) Reset() {
 	*x = ChallengeAnswer{}
-	mi := &file_souk_proto_msgTypes[39]
+	mi := &file_souk_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3110,7 +3202,7 @@ func (x *ChallengeAnswer) String() string {
 func (*ChallengeAnswer) ProtoMessage() {}
 
 func (x *ChallengeAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[39]
+	mi := &file_souk_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3123,7 +3215,7 @@ func (x *ChallengeAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengeAnswer.ProtoReflect.Descriptor instead.
 func (*ChallengeAnswer) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{39}
+	return file_souk_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ChallengeAnswer) GetAnswer() isChallengeAnswer_Answer {
@@ -3243,7 +3335,7 @@ type ChallengeStart struct {
 
 func (x *ChallengeStart) Reset() {
 	*x = ChallengeStart{}
-	mi := &file_souk_proto_msgTypes[40]
+	mi := &file_souk_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3255,7 +3347,7 @@ func (x *ChallengeStart) String() string {
 func (*ChallengeStart) ProtoMessage() {}
 
 func (x *ChallengeStart) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[40]
+	mi := &file_souk_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3268,7 +3360,7 @@ func (x *ChallengeStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengeStart.ProtoReflect.Descriptor instead.
 func (*ChallengeStart) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{40}
+	return file_souk_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ChallengeStart) GetNetwork() string {
@@ -3319,7 +3411,7 @@ type ChallengeReady struct {
 
 func (x *ChallengeReady) Reset() {
 	*x = ChallengeReady{}
-	mi := &file_souk_proto_msgTypes[41]
+	mi := &file_souk_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3331,7 +3423,7 @@ func (x *ChallengeReady) String() string {
 func (*ChallengeReady) ProtoMessage() {}
 
 func (x *ChallengeReady) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[41]
+	mi := &file_souk_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3344,7 +3436,7 @@ func (x *ChallengeReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengeReady.ProtoReflect.Descriptor instead.
 func (*ChallengeReady) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{41}
+	return file_souk_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ChallengeReady) GetBlocks() uint64 {
@@ -3369,7 +3461,7 @@ type ChallengePing struct {
 
 func (x *ChallengePing) Reset() {
 	*x = ChallengePing{}
-	mi := &file_souk_proto_msgTypes[42]
+	mi := &file_souk_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3381,7 +3473,7 @@ func (x *ChallengePing) String() string {
 func (*ChallengePing) ProtoMessage() {}
 
 func (x *ChallengePing) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[42]
+	mi := &file_souk_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3394,7 +3486,7 @@ func (x *ChallengePing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengePing.ProtoReflect.Descriptor instead.
 func (*ChallengePing) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{42}
+	return file_souk_proto_rawDescGZIP(), []int{43}
 }
 
 type ChallengePong struct {
@@ -3405,7 +3497,7 @@ type ChallengePong struct {
 
 func (x *ChallengePong) Reset() {
 	*x = ChallengePong{}
-	mi := &file_souk_proto_msgTypes[43]
+	mi := &file_souk_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3417,7 +3509,7 @@ func (x *ChallengePong) String() string {
 func (*ChallengePong) ProtoMessage() {}
 
 func (x *ChallengePong) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[43]
+	mi := &file_souk_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3430,7 +3522,7 @@ func (x *ChallengePong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengePong.ProtoReflect.Descriptor instead.
 func (*ChallengePong) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{43}
+	return file_souk_proto_rawDescGZIP(), []int{44}
 }
 
 // ChallengeProduct is answered by a commit: for each of devices, numbers from
@@ -3448,7 +3540,7 @@ type ChallengeProduct struct {
 
 func (x *ChallengeProduct) Reset() {
 	*x = ChallengeProduct{}
-	mi := &file_souk_proto_msgTypes[44]
+	mi := &file_souk_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3460,7 +3552,7 @@ func (x *ChallengeProduct) String() string {
 func (*ChallengeProduct) ProtoMessage() {}
 
 func (x *ChallengeProduct) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[44]
+	mi := &file_souk_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3473,7 +3565,7 @@ func (x *ChallengeProduct) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengeProduct.ProtoReflect.Descriptor instead.
 func (*ChallengeProduct) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{44}
+	return file_souk_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ChallengeProduct) GetNonce() []byte {
@@ -3515,7 +3607,7 @@ type ChallengeFill struct {
 
 func (x *ChallengeFill) Reset() {
 	*x = ChallengeFill{}
-	mi := &file_souk_proto_msgTypes[45]
+	mi := &file_souk_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3527,7 +3619,7 @@ func (x *ChallengeFill) String() string {
 func (*ChallengeFill) ProtoMessage() {}
 
 func (x *ChallengeFill) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[45]
+	mi := &file_souk_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3540,7 +3632,7 @@ func (x *ChallengeFill) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengeFill.ProtoReflect.Descriptor instead.
 func (*ChallengeFill) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{45}
+	return file_souk_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ChallengeFill) GetNonce() []byte {
@@ -3570,7 +3662,7 @@ type ChallengeSweep struct {
 
 func (x *ChallengeSweep) Reset() {
 	*x = ChallengeSweep{}
-	mi := &file_souk_proto_msgTypes[46]
+	mi := &file_souk_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3582,7 +3674,7 @@ func (x *ChallengeSweep) String() string {
 func (*ChallengeSweep) ProtoMessage() {}
 
 func (x *ChallengeSweep) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[46]
+	mi := &file_souk_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3595,7 +3687,7 @@ func (x *ChallengeSweep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengeSweep.ProtoReflect.Descriptor instead.
 func (*ChallengeSweep) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{46}
+	return file_souk_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ChallengeSweep) GetNonce() uint64 {
@@ -3624,7 +3716,7 @@ type ChallengeChase struct {
 
 func (x *ChallengeChase) Reset() {
 	*x = ChallengeChase{}
-	mi := &file_souk_proto_msgTypes[47]
+	mi := &file_souk_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3636,7 +3728,7 @@ func (x *ChallengeChase) String() string {
 func (*ChallengeChase) ProtoMessage() {}
 
 func (x *ChallengeChase) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[47]
+	mi := &file_souk_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3649,7 +3741,7 @@ func (x *ChallengeChase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengeChase.ProtoReflect.Descriptor instead.
 func (*ChallengeChase) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{47}
+	return file_souk_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ChallengeChase) GetNonce() uint64 {
@@ -3682,7 +3774,7 @@ type ChallengeCommit struct {
 
 func (x *ChallengeCommit) Reset() {
 	*x = ChallengeCommit{}
-	mi := &file_souk_proto_msgTypes[48]
+	mi := &file_souk_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3694,7 +3786,7 @@ func (x *ChallengeCommit) String() string {
 func (*ChallengeCommit) ProtoMessage() {}
 
 func (x *ChallengeCommit) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[48]
+	mi := &file_souk_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3707,7 +3799,7 @@ func (x *ChallengeCommit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengeCommit.ProtoReflect.Descriptor instead.
 func (*ChallengeCommit) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{48}
+	return file_souk_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ChallengeCommit) GetHashes() [][]byte {
@@ -3728,7 +3820,7 @@ type ChallengeShow struct {
 
 func (x *ChallengeShow) Reset() {
 	*x = ChallengeShow{}
-	mi := &file_souk_proto_msgTypes[49]
+	mi := &file_souk_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3740,7 +3832,7 @@ func (x *ChallengeShow) String() string {
 func (*ChallengeShow) ProtoMessage() {}
 
 func (x *ChallengeShow) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[49]
+	mi := &file_souk_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3753,7 +3845,7 @@ func (x *ChallengeShow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengeShow.ProtoReflect.Descriptor instead.
 func (*ChallengeShow) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{49}
+	return file_souk_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ChallengeShow) GetIndex() uint32 {
@@ -3772,7 +3864,7 @@ type ChallengeData struct {
 
 func (x *ChallengeData) Reset() {
 	*x = ChallengeData{}
-	mi := &file_souk_proto_msgTypes[50]
+	mi := &file_souk_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3784,7 +3876,7 @@ func (x *ChallengeData) String() string {
 func (*ChallengeData) ProtoMessage() {}
 
 func (x *ChallengeData) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[50]
+	mi := &file_souk_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3797,7 +3889,7 @@ func (x *ChallengeData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengeData.ProtoReflect.Descriptor instead.
 func (*ChallengeData) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{50}
+	return file_souk_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ChallengeData) GetData() []byte {
@@ -3815,7 +3907,7 @@ type ChallengeKept struct {
 
 func (x *ChallengeKept) Reset() {
 	*x = ChallengeKept{}
-	mi := &file_souk_proto_msgTypes[51]
+	mi := &file_souk_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3827,7 +3919,7 @@ func (x *ChallengeKept) String() string {
 func (*ChallengeKept) ProtoMessage() {}
 
 func (x *ChallengeKept) ProtoReflect() protoreflect.Message {
-	mi := &file_souk_proto_msgTypes[51]
+	mi := &file_souk_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3840,7 +3932,7 @@ func (x *ChallengeKept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengeKept.ProtoReflect.Descriptor instead.
 func (*ChallengeKept) Descriptor() ([]byte, []int) {
-	return file_souk_proto_rawDescGZIP(), []int{51}
+	return file_souk_proto_rawDescGZIP(), []int{52}
 }
 
 var File_souk_proto protoreflect.FileDescriptor
@@ -3860,7 +3952,7 @@ const file_souk_proto_rawDesc = "" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\"W\n" +
 	"\vOfferAnswer\x12\x1c\n" +
 	"\tenvelopes\x18\x01 \x03(\fR\tenvelopes\x12*\n" +
-	"\arefusal\x18\x02 \x01(\v2\x10.souk.v1.RefusalR\arefusal\"\x8b\x05\n" +
+	"\arefusal\x18\x02 \x01(\v2\x10.souk.v1.RefusalR\arefusal\"\xc1\x05\n" +
 	"\x05Offer\x12\x18\n" +
 	"\anetwork\x18\x01 \x01(\tR\anetwork\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\fR\x04peer\x12\x1a\n" +
@@ -3891,7 +3983,9 @@ const file_souk_proto_rawDesc = "" +
 	"\tcpu_total\x18\x15 \x01(\rR\bcpuTotal\x12!\n" +
 	"\fmemory_total\x18\x16 \x01(\x04R\vmemoryTotal\x12\x1d\n" +
 	"\n" +
-	"disk_total\x18\x17 \x01(\x04R\tdiskTotal\"\xbe\x01\n" +
+	"disk_total\x18\x17 \x01(\x04R\tdiskTotal\x12\x1c\n" +
+	"\tchallenge\x18\x18 \x01(\tR\tchallenge\x12\x16\n" +
+	"\x06egress\x18\x19 \x01(\bR\x06egress\"\xd6\x01\n" +
 	"\x06Device\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x12\n" +
 	"\x04slug\x18\x02 \x01(\tR\x04slug\x12\x12\n" +
@@ -3899,7 +3993,8 @@ const file_souk_proto_rawDesc = "" +
 	"\x05count\x18\x04 \x01(\rR\x05count\x12\x12\n" +
 	"\x04free\x18\x05 \x01(\rR\x04free\x12\x1a\n" +
 	"\bevidence\x18\x06 \x01(\tR\bevidence\x120\n" +
-	"\bmeasured\x18\a \x03(\v2\x14.souk.v1.MeasurementR\bmeasured\"\xd3\x01\n" +
+	"\bmeasured\x18\a \x03(\v2\x14.souk.v1.MeasurementR\bmeasured\x12\x16\n" +
+	"\x06shared\x18\b \x01(\bR\x06shared\"\xd3\x01\n" +
 	"\vMeasurement\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\fR\bprovider\x12\x12\n" +
 	"\x04slug\x18\x02 \x01(\tR\x04slug\x12\x14\n" +
@@ -3951,12 +4046,13 @@ const file_souk_proto_rawDesc = "" +
 	"\areceipt\x18\x01 \x01(\fR\areceipt\x12-\n" +
 	"\x12provider_signature\x18\x02 \x01(\fR\x11providerSignature\x12)\n" +
 	"\x10client_signature\x18\x03 \x01(\fR\x0fclientSignature\x12\x12\n" +
-	"\x04body\x18\x04 \x01(\fR\x04body\"\xa7\x01\n" +
+	"\x04body\x18\x04 \x01(\fR\x04body\"\xcf\x01\n" +
 	"\n" +
 	"RunRequest\x12)\n" +
 	"\x06attach\x18\x01 \x01(\v2\x0f.souk.v1.AttachH\x00R\x06attach\x128\n" +
 	"\vcountersign\x18\x02 \x01(\v2\x14.souk.v1.CountersignH\x00R\vcountersign\x12)\n" +
-	"\x06cancel\x18\x03 \x01(\v2\x0f.souk.v1.CancelH\x00R\x06cancelB\t\n" +
+	"\x06cancel\x18\x03 \x01(\v2\x0f.souk.v1.CancelH\x00R\x06cancel\x12&\n" +
+	"\x05begin\x18\x04 \x01(\v2\x0e.souk.v1.BeginH\x00R\x05beginB\t\n" +
 	"\arequest\"\x83\x02\n" +
 	"\bRunEvent\x12&\n" +
 	"\x05state\x18\x01 \x01(\v2\x0e.souk.v1.StateH\x00R\x05state\x12 \n" +
@@ -3965,18 +4061,20 @@ const file_souk_proto_rawDesc = "" +
 	"\x04done\x18\x04 \x01(\v2\r.souk.v1.DoneH\x00R\x04done\x12,\n" +
 	"\arefusal\x18\x05 \x01(\v2\x10.souk.v1.RefusalH\x00R\arefusal\x12,\n" +
 	"\asettled\x18\x06 \x01(\v2\x10.souk.v1.SettledH\x00R\asettledB\a\n" +
-	"\x05event\"^\n" +
+	"\x05event\"r\n" +
 	"\x06Attach\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\fR\x05lease\x12\x1d\n" +
 	"\n" +
 	"log_offset\x18\x02 \x01(\x04R\tlogOffset\x12\x1f\n" +
 	"\vreceipt_seq\x18\x03 \x01(\rR\n" +
-	"receiptSeq\"v\n" +
+	"receiptSeq\x12\x12\n" +
+	"\x04hold\x18\x04 \x01(\bR\x04hold\"v\n" +
 	"\vCountersign\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\rR\x03seq\x12)\n" +
 	"\x10client_signature\x18\x02 \x01(\fR\x0fclientSignature\x12*\n" +
 	"\avoucher\x18\x03 \x01(\v2\x10.souk.v1.VoucherR\avoucher\"\b\n" +
-	"\x06Cancel\"5\n" +
+	"\x06Cancel\"\a\n" +
+	"\x05Begin\"5\n" +
 	"\x05State\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\"1\n" +
@@ -4115,7 +4213,7 @@ func file_souk_proto_rawDescGZIP() []byte {
 	return file_souk_proto_rawDescData
 }
 
-var file_souk_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_souk_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_souk_proto_goTypes = []any{
 	(*Refusal)(nil),              // 0: souk.v1.Refusal
 	(*OfferQuery)(nil),           // 1: souk.v1.OfferQuery
@@ -4136,39 +4234,40 @@ var file_souk_proto_goTypes = []any{
 	(*Attach)(nil),               // 16: souk.v1.Attach
 	(*Countersign)(nil),          // 17: souk.v1.Countersign
 	(*Cancel)(nil),               // 18: souk.v1.Cancel
-	(*State)(nil),                // 19: souk.v1.State
-	(*Log)(nil),                  // 20: souk.v1.Log
-	(*Tick)(nil),                 // 21: souk.v1.Tick
-	(*Done)(nil),                 // 22: souk.v1.Done
-	(*Settled)(nil),              // 23: souk.v1.Settled
-	(*BlobRequest)(nil),          // 24: souk.v1.BlobRequest
-	(*BlobAnswer)(nil),           // 25: souk.v1.BlobAnswer
-	(*BlobGet)(nil),              // 26: souk.v1.BlobGet
-	(*BlobPut)(nil),              // 27: souk.v1.BlobPut
-	(*BlobReady)(nil),            // 28: souk.v1.BlobReady
-	(*BlobBlocks)(nil),           // 29: souk.v1.BlobBlocks
-	(*BlobEnd)(nil),              // 30: souk.v1.BlobEnd
-	(*StatusRequest)(nil),        // 31: souk.v1.StatusRequest
-	(*StatusAnswer)(nil),         // 32: souk.v1.StatusAnswer
-	(*LeaseStatusRequest)(nil),   // 33: souk.v1.LeaseStatusRequest
-	(*LeaseStatus)(nil),          // 34: souk.v1.LeaseStatus
-	(*LeaseDocuments)(nil),       // 35: souk.v1.LeaseDocuments
-	(*ChannelStatusRequest)(nil), // 36: souk.v1.ChannelStatusRequest
-	(*ChannelStatus)(nil),        // 37: souk.v1.ChannelStatus
-	(*ChallengeRequest)(nil),     // 38: souk.v1.ChallengeRequest
-	(*ChallengeAnswer)(nil),      // 39: souk.v1.ChallengeAnswer
-	(*ChallengeStart)(nil),       // 40: souk.v1.ChallengeStart
-	(*ChallengeReady)(nil),       // 41: souk.v1.ChallengeReady
-	(*ChallengePing)(nil),        // 42: souk.v1.ChallengePing
-	(*ChallengePong)(nil),        // 43: souk.v1.ChallengePong
-	(*ChallengeProduct)(nil),     // 44: souk.v1.ChallengeProduct
-	(*ChallengeFill)(nil),        // 45: souk.v1.ChallengeFill
-	(*ChallengeSweep)(nil),       // 46: souk.v1.ChallengeSweep
-	(*ChallengeChase)(nil),       // 47: souk.v1.ChallengeChase
-	(*ChallengeCommit)(nil),      // 48: souk.v1.ChallengeCommit
-	(*ChallengeShow)(nil),        // 49: souk.v1.ChallengeShow
-	(*ChallengeData)(nil),        // 50: souk.v1.ChallengeData
-	(*ChallengeKept)(nil),        // 51: souk.v1.ChallengeKept
+	(*Begin)(nil),                // 19: souk.v1.Begin
+	(*State)(nil),                // 20: souk.v1.State
+	(*Log)(nil),                  // 21: souk.v1.Log
+	(*Tick)(nil),                 // 22: souk.v1.Tick
+	(*Done)(nil),                 // 23: souk.v1.Done
+	(*Settled)(nil),              // 24: souk.v1.Settled
+	(*BlobRequest)(nil),          // 25: souk.v1.BlobRequest
+	(*BlobAnswer)(nil),           // 26: souk.v1.BlobAnswer
+	(*BlobGet)(nil),              // 27: souk.v1.BlobGet
+	(*BlobPut)(nil),              // 28: souk.v1.BlobPut
+	(*BlobReady)(nil),            // 29: souk.v1.BlobReady
+	(*BlobBlocks)(nil),           // 30: souk.v1.BlobBlocks
+	(*BlobEnd)(nil),              // 31: souk.v1.BlobEnd
+	(*StatusRequest)(nil),        // 32: souk.v1.StatusRequest
+	(*StatusAnswer)(nil),         // 33: souk.v1.StatusAnswer
+	(*LeaseStatusRequest)(nil),   // 34: souk.v1.LeaseStatusRequest
+	(*LeaseStatus)(nil),          // 35: souk.v1.LeaseStatus
+	(*LeaseDocuments)(nil),       // 36: souk.v1.LeaseDocuments
+	(*ChannelStatusRequest)(nil), // 37: souk.v1.ChannelStatusRequest
+	(*ChannelStatus)(nil),        // 38: souk.v1.ChannelStatus
+	(*ChallengeRequest)(nil),     // 39: souk.v1.ChallengeRequest
+	(*ChallengeAnswer)(nil),      // 40: souk.v1.ChallengeAnswer
+	(*ChallengeStart)(nil),       // 41: souk.v1.ChallengeStart
+	(*ChallengeReady)(nil),       // 42: souk.v1.ChallengeReady
+	(*ChallengePing)(nil),        // 43: souk.v1.ChallengePing
+	(*ChallengePong)(nil),        // 44: souk.v1.ChallengePong
+	(*ChallengeProduct)(nil),     // 45: souk.v1.ChallengeProduct
+	(*ChallengeFill)(nil),        // 46: souk.v1.ChallengeFill
+	(*ChallengeSweep)(nil),       // 47: souk.v1.ChallengeSweep
+	(*ChallengeChase)(nil),       // 48: souk.v1.ChallengeChase
+	(*ChallengeCommit)(nil),      // 49: souk.v1.ChallengeCommit
+	(*ChallengeShow)(nil),        // 50: souk.v1.ChallengeShow
+	(*ChallengeData)(nil),        // 51: souk.v1.ChallengeData
+	(*ChallengeKept)(nil),        // 52: souk.v1.ChallengeKept
 }
 var file_souk_proto_depIdxs = []int32{
 	0,  // 0: souk.v1.OfferAnswer.refusal:type_name -> souk.v1.Refusal
@@ -4183,51 +4282,52 @@ var file_souk_proto_depIdxs = []int32{
 	16, // 9: souk.v1.RunRequest.attach:type_name -> souk.v1.Attach
 	17, // 10: souk.v1.RunRequest.countersign:type_name -> souk.v1.Countersign
 	18, // 11: souk.v1.RunRequest.cancel:type_name -> souk.v1.Cancel
-	19, // 12: souk.v1.RunEvent.state:type_name -> souk.v1.State
-	20, // 13: souk.v1.RunEvent.log:type_name -> souk.v1.Log
-	21, // 14: souk.v1.RunEvent.tick:type_name -> souk.v1.Tick
-	22, // 15: souk.v1.RunEvent.done:type_name -> souk.v1.Done
-	0,  // 16: souk.v1.RunEvent.refusal:type_name -> souk.v1.Refusal
-	23, // 17: souk.v1.RunEvent.settled:type_name -> souk.v1.Settled
-	12, // 18: souk.v1.Countersign.voucher:type_name -> souk.v1.Voucher
-	13, // 19: souk.v1.Tick.receipt:type_name -> souk.v1.Receipt
-	13, // 20: souk.v1.Done.receipt:type_name -> souk.v1.Receipt
-	26, // 21: souk.v1.BlobRequest.get:type_name -> souk.v1.BlobGet
-	27, // 22: souk.v1.BlobRequest.put:type_name -> souk.v1.BlobPut
-	29, // 23: souk.v1.BlobRequest.blocks:type_name -> souk.v1.BlobBlocks
-	30, // 24: souk.v1.BlobRequest.end:type_name -> souk.v1.BlobEnd
-	28, // 25: souk.v1.BlobAnswer.ready:type_name -> souk.v1.BlobReady
-	29, // 26: souk.v1.BlobAnswer.blocks:type_name -> souk.v1.BlobBlocks
-	30, // 27: souk.v1.BlobAnswer.end:type_name -> souk.v1.BlobEnd
-	0,  // 28: souk.v1.BlobAnswer.refusal:type_name -> souk.v1.Refusal
-	33, // 29: souk.v1.StatusRequest.lease:type_name -> souk.v1.LeaseStatusRequest
-	36, // 30: souk.v1.StatusRequest.channel:type_name -> souk.v1.ChannelStatusRequest
-	34, // 31: souk.v1.StatusAnswer.lease:type_name -> souk.v1.LeaseStatus
-	37, // 32: souk.v1.StatusAnswer.channel:type_name -> souk.v1.ChannelStatus
-	0,  // 33: souk.v1.StatusAnswer.refusal:type_name -> souk.v1.Refusal
-	35, // 34: souk.v1.LeaseStatus.documents:type_name -> souk.v1.LeaseDocuments
-	13, // 35: souk.v1.LeaseDocuments.receipt:type_name -> souk.v1.Receipt
-	12, // 36: souk.v1.ChannelStatus.voucher:type_name -> souk.v1.Voucher
-	35, // 37: souk.v1.ChannelStatus.leases:type_name -> souk.v1.LeaseDocuments
-	40, // 38: souk.v1.ChallengeRequest.start:type_name -> souk.v1.ChallengeStart
-	42, // 39: souk.v1.ChallengeRequest.ping:type_name -> souk.v1.ChallengePing
-	44, // 40: souk.v1.ChallengeRequest.product:type_name -> souk.v1.ChallengeProduct
-	45, // 41: souk.v1.ChallengeRequest.fill:type_name -> souk.v1.ChallengeFill
-	46, // 42: souk.v1.ChallengeRequest.sweep:type_name -> souk.v1.ChallengeSweep
-	47, // 43: souk.v1.ChallengeRequest.chase:type_name -> souk.v1.ChallengeChase
-	49, // 44: souk.v1.ChallengeRequest.show:type_name -> souk.v1.ChallengeShow
-	5,  // 45: souk.v1.ChallengeRequest.keep:type_name -> souk.v1.Measurement
-	41, // 46: souk.v1.ChallengeAnswer.ready:type_name -> souk.v1.ChallengeReady
-	43, // 47: souk.v1.ChallengeAnswer.pong:type_name -> souk.v1.ChallengePong
-	48, // 48: souk.v1.ChallengeAnswer.commit:type_name -> souk.v1.ChallengeCommit
-	50, // 49: souk.v1.ChallengeAnswer.data:type_name -> souk.v1.ChallengeData
-	51, // 50: souk.v1.ChallengeAnswer.kept:type_name -> souk.v1.ChallengeKept
-	0,  // 51: souk.v1.ChallengeAnswer.refusal:type_name -> souk.v1.Refusal
-	52, // [52:52] is the sub-list for method output_type
-	52, // [52:52] is the sub-list for method input_type
-	52, // [52:52] is the sub-list for extension type_name
-	52, // [52:52] is the sub-list for extension extendee
-	0,  // [0:52] is the sub-list for field type_name
+	19, // 12: souk.v1.RunRequest.begin:type_name -> souk.v1.Begin
+	20, // 13: souk.v1.RunEvent.state:type_name -> souk.v1.State
+	21, // 14: souk.v1.RunEvent.log:type_name -> souk.v1.Log
+	22, // 15: souk.v1.RunEvent.tick:type_name -> souk.v1.Tick
+	23, // 16: souk.v1.RunEvent.done:type_name -> souk.v1.Done
+	0,  // 17: souk.v1.RunEvent.refusal:type_name -> souk.v1.Refusal
+	24, // 18: souk.v1.RunEvent.settled:type_name -> souk.v1.Settled
+	12, // 19: souk.v1.Countersign.voucher:type_name -> souk.v1.Voucher
+	13, // 20: souk.v1.Tick.receipt:type_name -> souk.v1.Receipt
+	13, // 21: souk.v1.Done.receipt:type_name -> souk.v1.Receipt
+	27, // 22: souk.v1.BlobRequest.get:type_name -> souk.v1.BlobGet
+	28, // 23: souk.v1.BlobRequest.put:type_name -> souk.v1.BlobPut
+	30, // 24: souk.v1.BlobRequest.blocks:type_name -> souk.v1.BlobBlocks
+	31, // 25: souk.v1.BlobRequest.end:type_name -> souk.v1.BlobEnd
+	29, // 26: souk.v1.BlobAnswer.ready:type_name -> souk.v1.BlobReady
+	30, // 27: souk.v1.BlobAnswer.blocks:type_name -> souk.v1.BlobBlocks
+	31, // 28: souk.v1.BlobAnswer.end:type_name -> souk.v1.BlobEnd
+	0,  // 29: souk.v1.BlobAnswer.refusal:type_name -> souk.v1.Refusal
+	34, // 30: souk.v1.StatusRequest.lease:type_name -> souk.v1.LeaseStatusRequest
+	37, // 31: souk.v1.StatusRequest.channel:type_name -> souk.v1.ChannelStatusRequest
+	35, // 32: souk.v1.StatusAnswer.lease:type_name -> souk.v1.LeaseStatus
+	38, // 33: souk.v1.StatusAnswer.channel:type_name -> souk.v1.ChannelStatus
+	0,  // 34: souk.v1.StatusAnswer.refusal:type_name -> souk.v1.Refusal
+	36, // 35: souk.v1.LeaseStatus.documents:type_name -> souk.v1.LeaseDocuments
+	13, // 36: souk.v1.LeaseDocuments.receipt:type_name -> souk.v1.Receipt
+	12, // 37: souk.v1.ChannelStatus.voucher:type_name -> souk.v1.Voucher
+	36, // 38: souk.v1.ChannelStatus.leases:type_name -> souk.v1.LeaseDocuments
+	41, // 39: souk.v1.ChallengeRequest.start:type_name -> souk.v1.ChallengeStart
+	43, // 40: souk.v1.ChallengeRequest.ping:type_name -> souk.v1.ChallengePing
+	45, // 41: souk.v1.ChallengeRequest.product:type_name -> souk.v1.ChallengeProduct
+	46, // 42: souk.v1.ChallengeRequest.fill:type_name -> souk.v1.ChallengeFill
+	47, // 43: souk.v1.ChallengeRequest.sweep:type_name -> souk.v1.ChallengeSweep
+	48, // 44: souk.v1.ChallengeRequest.chase:type_name -> souk.v1.ChallengeChase
+	50, // 45: souk.v1.ChallengeRequest.show:type_name -> souk.v1.ChallengeShow
+	5,  // 46: souk.v1.ChallengeRequest.keep:type_name -> souk.v1.Measurement
+	42, // 47: souk.v1.ChallengeAnswer.ready:type_name -> souk.v1.ChallengeReady
+	44, // 48: souk.v1.ChallengeAnswer.pong:type_name -> souk.v1.ChallengePong
+	49, // 49: souk.v1.ChallengeAnswer.commit:type_name -> souk.v1.ChallengeCommit
+	51, // 50: souk.v1.ChallengeAnswer.data:type_name -> souk.v1.ChallengeData
+	52, // 51: souk.v1.ChallengeAnswer.kept:type_name -> souk.v1.ChallengeKept
+	0,  // 52: souk.v1.ChallengeAnswer.refusal:type_name -> souk.v1.Refusal
+	53, // [53:53] is the sub-list for method output_type
+	53, // [53:53] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_souk_proto_init() }
@@ -4248,6 +4348,7 @@ func file_souk_proto_init() {
 		(*RunRequest_Attach)(nil),
 		(*RunRequest_Countersign)(nil),
 		(*RunRequest_Cancel)(nil),
+		(*RunRequest_Begin)(nil),
 	}
 	file_souk_proto_msgTypes[15].OneofWrappers = []any{
 		(*RunEvent_State)(nil),
@@ -4257,28 +4358,28 @@ func file_souk_proto_init() {
 		(*RunEvent_Refusal)(nil),
 		(*RunEvent_Settled)(nil),
 	}
-	file_souk_proto_msgTypes[24].OneofWrappers = []any{
+	file_souk_proto_msgTypes[25].OneofWrappers = []any{
 		(*BlobRequest_Get)(nil),
 		(*BlobRequest_Put)(nil),
 		(*BlobRequest_Blocks)(nil),
 		(*BlobRequest_End)(nil),
 	}
-	file_souk_proto_msgTypes[25].OneofWrappers = []any{
+	file_souk_proto_msgTypes[26].OneofWrappers = []any{
 		(*BlobAnswer_Ready)(nil),
 		(*BlobAnswer_Blocks)(nil),
 		(*BlobAnswer_End)(nil),
 		(*BlobAnswer_Refusal)(nil),
 	}
-	file_souk_proto_msgTypes[31].OneofWrappers = []any{
+	file_souk_proto_msgTypes[32].OneofWrappers = []any{
 		(*StatusRequest_Lease)(nil),
 		(*StatusRequest_Channel)(nil),
 	}
-	file_souk_proto_msgTypes[32].OneofWrappers = []any{
+	file_souk_proto_msgTypes[33].OneofWrappers = []any{
 		(*StatusAnswer_Lease)(nil),
 		(*StatusAnswer_Channel)(nil),
 		(*StatusAnswer_Refusal)(nil),
 	}
-	file_souk_proto_msgTypes[38].OneofWrappers = []any{
+	file_souk_proto_msgTypes[39].OneofWrappers = []any{
 		(*ChallengeRequest_Start)(nil),
 		(*ChallengeRequest_Ping)(nil),
 		(*ChallengeRequest_Product)(nil),
@@ -4288,7 +4389,7 @@ func file_souk_proto_init() {
 		(*ChallengeRequest_Show)(nil),
 		(*ChallengeRequest_Keep)(nil),
 	}
-	file_souk_proto_msgTypes[39].OneofWrappers = []any{
+	file_souk_proto_msgTypes[40].OneofWrappers = []any{
 		(*ChallengeAnswer_Ready)(nil),
 		(*ChallengeAnswer_Pong)(nil),
 		(*ChallengeAnswer_Commit)(nil),
@@ -4302,7 +4403,7 @@ func file_souk_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_souk_proto_rawDesc), len(file_souk_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   52,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

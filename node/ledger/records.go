@@ -72,6 +72,9 @@ type Lease struct {
 	Raised        market.Amount // client: by how much this lease raised the channel's voucher
 	Cancelled     bool          // the client asked to cancel
 	Holding       []byte        // provider: what of the machine it holds, for capacity.Restore
+	Waited        uint64        // provider: ms that the process was held back for, once it began
+	Hold          bool          // client: the process waits until the lease's devices stood a challenge
+	Unproven      bool          // client: they didn't, or weren't challenged to the end; the process never began
 	Outputs       string        // CID of the outputs, empty if none yet
 	Fetched       bool          // client: outputs and log are here
 }

@@ -69,10 +69,11 @@ func (p *Prover) begin(ctx context.Context, client peer.ID, start challenge.Star
 // hold finds the devices: those of the lease, or free ones.
 func (s *session) hold() ([]device.Device, error) {
 	if s.start.Lease != (market.Hash{}) {
-		devices, err := s.p.Leased(s.client, s.start.Lease)
+		devices, over, err := s.p.Leased(s.client, s.start.Lease)
 		if err != nil {
 			return nil, err
 		}
+		s.over = over
 		var like []device.Device
 		for _, d := range devices {
 			if d.Slug == s.start.Slug {

@@ -71,8 +71,9 @@ type Config struct {
 	Open func(ctx context.Context, d device.Device) (kernel.Kernel, error)
 	// Simulate answers for simulated devices with the CPU.
 	Simulate bool
-	// Leased gives the devices of a client's running lease; a refusal says why not.
-	Leased func(client peer.ID, lease market.Hash) ([]device.Device, error)
+	// Leased gives the devices of a client's running lease, and what is closed
+	// when it ends; a refusal says why not.
+	Leased func(client peer.ID, lease market.Hash) (devices []device.Device, over <-chan struct{}, err error)
 	// Self is how this node measures itself; zero: as a client would.
 	Self challenge.Options
 	// Changed is told that there are new measurements; it must not block.
@@ -119,8 +120,8 @@ func New(c Config) (*Prover, error) {
 		c.Changed = func() {}
 	}
 	if c.Leased == nil {
-		c.Leased = func(peer.ID, market.Hash) ([]device.Device, error) {
-			return nil, wire.Refuse(wire.Unknown, "no such lease here")
+		c.Leased = func(peer.ID, market.Hash) ([]device.Device, <-chan struct{}, error) {
+			return nil, nil, wire.Refuse(wire.Unknown, "no such lease here")
 		}
 	}
 	if c.Log == nil {

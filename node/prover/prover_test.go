@@ -55,11 +55,11 @@ func TestOnlyWhoMayIsAnswered(t *testing.T) {
 	lease := market.Hash{1}
 	leased := func(c *prover.Config) {
 		c.Mode = prover.Lease
-		c.Leased = func(client peer.ID, h market.Hash) ([]device.Device, error) {
+		c.Leased = func(client peer.ID, h market.Hash) ([]device.Device, <-chan struct{}, error) {
 			if client != "holder" || h != lease {
-				return nil, wire.Refuse(wire.Unknown, "no such lease")
+				return nil, nil, wire.Refuse(wire.Unknown, "no such lease")
 			}
-			return devices()[:1], nil
+			return devices()[:1], nil, nil
 		}
 	}
 	for name, c := range map[string]struct {
@@ -93,7 +93,7 @@ func TestOnlyWhoMayIsAnswered(t *testing.T) {
 
 func TestADeviceAnswersOneChallengeAtATime(t *testing.T) {
 	w := newWorld(t, func(c *prover.Config) {
-		c.Leased = func(peer.ID, market.Hash) ([]device.Device, error) { return devices()[:1], nil }
+		c.Leased = func(peer.ID, market.Hash) ([]device.Device, <-chan struct{}, error) { return devices()[:1], nil, nil }
 	})
 	first, err := w.Begin(t.Context(), "one", start(1))
 	require.NoError(t, err)
@@ -138,7 +138,7 @@ func TestAPeerMayChallengeOnlySoOften(t *testing.T) {
 
 func TestManyStrangersLeaveDevicesToLeases(t *testing.T) {
 	w := newWorld(t, func(c *prover.Config) {
-		c.Leased = func(peer.ID, market.Hash) ([]device.Device, error) { return devices()[:2], nil }
+		c.Leased = func(peer.ID, market.Hash) ([]device.Device, <-chan struct{}, error) { return devices()[:2], nil, nil }
 	})
 	began, had := w.now, time.Duration(0)
 	for i := range 200 {

@@ -23,6 +23,7 @@ type session struct {
 	start     challenge.Start
 	limit     limited
 	held      *capacity.Reservation // nil: the devices are those of a lease
+	over      <-chan struct{}       // closed when that lease ends
 	devices   []device.Device
 	began     time.Time // the hold on them
 	kernels   []kernel.Kernel
@@ -155,6 +156,8 @@ func (s *session) each(n int, do func(int) error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, context.Canceled): // the challenge has ended
+		return context.Canceled
 	case errors.As(err, &memory):
 		return wire.Refuse(wire.NoMatch, "a device hasn't that much memory free")
 	case errors.Is(err, context.DeadlineExceeded):
@@ -163,6 +166,9 @@ func (s *session) each(n int, do func(int) error) error {
 	s.p.Log.Error("a device failed in a challenge", "slug", s.start.Slug, "err", err)
 	return wire.Refuse(wire.Internal, "a device of this provider failed")
 }
+
+// Over implements challenge.Session.
+func (s *session) Over() <-chan struct{} { return s.over }
 
 // Close implements challenge.Session.
 func (s *session) Close() {

@@ -50,7 +50,7 @@ func (p *Provider) Attach(ctx context.Context, client peer.ID, at run.Attach, co
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(p.ctx, func() { cancel(errClosing) })()
-	a := p.enter(l, &attachment{conv: conv, cancel: cancel, offset: at.LogOffset, seq: at.ReceiptSeq})
+	a := p.enter(l, &attachment{conv: conv, cancel: cancel, offset: at.LogOffset, seq: at.ReceiptSeq}, at.Hold)
 	defer a.l.detach(a)
 
 	received := make(chan error, 1)
@@ -64,7 +64,7 @@ func (p *Provider) Attach(ctx context.Context, client peer.ID, at run.Attach, co
 
 // enter makes a the newest stream of its lease, which is l unless another
 // stream brought the lease to memory meanwhile.
-func (p *Provider) enter(l *lease, a *attachment) *attachment {
+func (p *Provider) enter(l *lease, a *attachment, hold bool) *attachment {
 	p.mu.Lock()
 	if other := p.leases[l.hash]; other != nil {
 		l = other
@@ -81,7 +81,7 @@ func (p *Provider) enter(l *lease, a *attachment) *attachment {
 	if l.conv != nil {
 		l.conv.cancel(errSuperseded)
 	}
-	l.conv, l.attached = a, true
+	l.conv, l.attached, l.hold = a, true, hold
 	l.wakeLocked()
 	l.here()
 	return a
@@ -156,6 +156,8 @@ func (a *attachment) receive(ctx context.Context) error {
 			if err := a.l.cancel(ctx); err != nil {
 				return err
 			}
+		case m.GetBegin() != nil:
+			a.l.begin()
 		case m.GetAttach() != nil:
 			return wire.Malformed("a second attach on one stream")
 		}
@@ -247,6 +249,11 @@ func (l *lease) detail(rec ledger.Lease) string {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.said
+	case market.Running:
+		if l.waits(l.execution()) {
+			return waitingDetail
+		}
+		return ""
 	case market.Finishing:
 		return "waiting for the last countersignature"
 	default:

@@ -60,6 +60,8 @@ type lease struct {
 	exec     executor.Execution
 	conv     *attachment   // the newest attach
 	attached bool          // there was one since this process started
+	hold     bool          // the newest one holds the process back
+	returned chan struct{} // closed when nothing of the machine is held any more
 	gone     bool          // no process runs or will run, and nothing of the machine is held
 	unsigned market.Amount // charge of ticks that are over and whose receipt waits for the exchange
 	evicted  bool          // of the leases without cover this one has to stop
@@ -79,7 +81,7 @@ func (p *Provider) add(l *lease) {
 // newLease makes a lease of its documents.
 func (p *Provider) newLease(h market.Hash, client peer.ID, q market.Quote, t market.Terms, j market.Job) *lease {
 	return &lease{
-		p: p, hash: h, channel: q.Channel, peer: client, quote: q, terms: t, job: j, changed: make(chan struct{}), said: "waiting for the inputs",
+		p: p, hash: h, channel: q.Channel, peer: client, quote: q, terms: t, job: j, changed: make(chan struct{}), returned: make(chan struct{}), said: "waiting for the inputs",
 		pace: rate.NewLimiter(messagesPerSecond, messagesAtOnce), nudge: make(chan struct{}, 1),
 	}
 }
@@ -239,6 +241,9 @@ func (l *lease) roots() []cid.Cid { return l.job.Roots() }
 func (l *lease) giveBack() {
 	l.mu.Lock()
 	held := l.held
+	if !l.gone {
+		close(l.returned)
+	}
 	l.gone, l.held = true, nil
 	l.mu.Unlock()
 	if held != nil {

@@ -45,14 +45,17 @@ func (l *lease) prepare(ctx context.Context) error {
 	if err := l.step(ctx, market.Start); err != nil {
 		return errors.Join(l.notStarted(ctx, limited, err), l.p.discard(exec))
 	}
-	if err := exec.Start(ctx); err != nil {
-		return errors.Join(l.failed(ctx, err), l.p.discard(exec))
+	if l.mayBegin() {
+		if err := l.startProcess(ctx, exec); err != nil {
+			return errors.Join(l.failed(ctx, err), l.p.discard(exec))
+		}
+	} else {
+		exec = holdBack(exec, millis(l.quote.MaxMillis))
 	}
 	l.mu.Lock() // only now: what has not started has no log that ends
 	l.exec = exec
 	l.wakeLocked()
 	l.mu.Unlock()
-	l.p.Notify(Event{At: l.p.Now(), Kind: Started, Peer: l.peer.String(), Lease: l.hash.Hex(), Text: l.job.Name})
 	return l.run(ctx)
 }
 

@@ -108,7 +108,7 @@ func (p *Provider) takeUp(ctx context.Context, rec ledger.Lease, execs map[strin
 	switch {
 	case exec != nil:
 		delete(execs, exec.ID())
-		l.exec = exec
+		l.exec = resumed(exec, rec, l.quote)
 	case rec.State == market.Running:
 		step = func(ctx context.Context) error { return l.failed(ctx, errors.New("the process was lost in a restart")) }
 	case lacking != nil:

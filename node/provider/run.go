@@ -27,6 +27,10 @@ func (l *lease) run(ctx context.Context) error {
 			return l.stop(ctx, exec, market.Cancelled, cancelledSentence)
 		case l.deviceLost() != nil:
 			return l.stop(ctx, exec, market.ProviderFailed, l.deviceLost().Error())
+		case l.waits(exec) && l.mayBegin():
+			if err := l.startProcess(ctx, exec); err != nil {
+				return errors.Join(l.failed(ctx, err), exec.Remove())
+			}
 		case l.heldBack():
 			if err := l.tick(ctx, exec, l.reached(exec, tick)); err != nil {
 				return l.stop(ctx, exec, market.ProviderFailed, brokenSentence)

@@ -30,6 +30,8 @@ func (c *careful) Begin(_ context.Context, _ peer.ID, s challenge.Start) (challe
 
 func (c *careful) Keep(context.Context, peer.ID, *pb.Measurement) error { return nil }
 
+func (c *careful) Over() <-chan struct{} { return nil }
+
 func (c *careful) Ready() challenge.Ready { return challenge.Ready{Blocks: 8} }
 
 func (c *careful) Multiply(_ context.Context, jobs []challenge.ProductJob) ([][]uint32, error) {

@@ -18,6 +18,8 @@ type Conn interface {
 	// io.EOF is the orderly end, wire.ErrSlow a peer that says nothing.
 	Read(m proto.Message, limit int, idle time.Duration) error
 	Write(m proto.Message) error
+	// Reset ends the conversation at once; what waits in Read or Write fails.
+	Reset()
 }
 
 // Pipe is a conversation within one process: that of a node that measures
@@ -51,6 +53,8 @@ func (p *PipeEnd) Read(m proto.Message, limit int, idle time.Duration) error {
 		return proto.Unmarshal(b, m)
 	case <-p.other:
 		return io.EOF
+	case <-p.own:
+		return io.ErrClosedPipe
 	case <-t.C:
 		return wire.ErrSlow
 	case <-p.ctx.Done():
@@ -69,10 +73,15 @@ func (p *PipeEnd) Write(m proto.Message) error {
 		return nil
 	case <-p.other:
 		return io.ErrClosedPipe
+	case <-p.own:
+		return io.ErrClosedPipe
 	case <-p.ctx.Done():
 		return p.ctx.Err()
 	}
 }
+
+// Reset implements Conn.
+func (p *PipeEnd) Reset() { p.Close() }
 
 // Close ends this side: the other one reads io.EOF.
 func (p *PipeEnd) Close() { p.once.Do(func() { close(p.own) }) }

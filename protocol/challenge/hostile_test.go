@@ -329,6 +329,8 @@ func (c *bytesConn) Read(m proto.Message, limit int, _ time.Duration) error {
 	return nil
 }
 
+func (c *bytesConn) Reset() {}
+
 func (c *bytesConn) Write(m proto.Message) error {
 	if proto.Size(m) > wire.MaxData {
 		c.t.Fatalf("a frame of %d bytes", proto.Size(m))

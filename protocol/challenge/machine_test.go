@@ -34,6 +34,8 @@ type machine struct {
 	guess  bool                    // makes up what it hasn't kept
 	answer func([]uint32) []uint32 // what becomes of a product
 
+	over chan struct{} // closed when the devices are somebody else's; nil: never
+
 	mu            sync.Mutex
 	began, closed int
 	keeps         int
@@ -150,6 +152,8 @@ func (s *session) Chase(_ context.Context, nonce, start uint64, steps int) ([][]
 	s.works(time.Duration(steps) * each)
 	return out, nil
 }
+
+func (s *session) Over() <-chan struct{} { return s.over }
 
 func (s *session) Close() {
 	s.mu.Lock()

@@ -32,7 +32,10 @@ type Session interface {
 	Fill(ctx context.Context, jobs []modmath.Memory) error
 	Sweep(ctx context.Context, nonce uint64, passes int) ([][]uint64, error)
 	Chase(ctx context.Context, nonce, start uint64, steps int) ([][]uint64, error)
-	// Close gives everything back. It is called once.
+	// Over is closed when the devices are the asker's no longer, as those of a
+	// lease that ended: the conversation ends too. Nil: that doesn't happen.
+	Over() <-chan struct{}
+	// Close gives everything back. It is called once, after all other calls.
 	Close()
 }
 
@@ -77,11 +80,35 @@ func Answer(ctx context.Context, c Conn, parties Parties, p Prover) error {
 		return err
 	}
 	defer session.Close()
+	defer endWith(ctx, session.Over(), func() {
+		cancel()
+		c.Reset()
+	})()
 	s := &server{conn: c, parties: parties, session: session, start: start, ready: session.Ready()}
 	if err := c.Write(&pb.ChallengeAnswer{Answer: &pb.ChallengeAnswer_Ready{Ready: &pb.ChallengeReady{Blocks: s.ready.Blocks, Simulated: s.ready.Simulated}}}); err != nil {
 		return err
 	}
 	return s.run(ctx)
+}
+
+// endWith calls end when over is closed, unless ctx or stop, which waits, come first.
+func endWith(ctx context.Context, over <-chan struct{}, end func()) (stop func()) {
+	if over == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-over:
+			end()
+		case <-ctx.Done():
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
 }
 
 // server is one conversation at its provider.
@@ -100,19 +127,29 @@ type server struct {
 func (s *server) run(ctx context.Context) error {
 	for {
 		if ctx.Err() != nil {
-			return tooLong()
+			return s.because(tooLong())
 		}
 		var m pb.ChallengeRequest
 		err := s.conn.Read(&m, controlLimit, wire.IdleTimeout)
 		if errors.Is(err, io.EOF) && !errors.Is(err, wire.ErrMalformed) {
 			return nil
 		}
+		if err == nil {
+			err = s.answer(ctx, &m)
+		}
 		if err != nil {
-			return err
+			return s.because(err)
 		}
-		if err := s.answer(ctx, &m); err != nil {
-			return err
-		}
+	}
+}
+
+// because names the lease's end where that is what broke the conversation off.
+func (s *server) because(err error) error {
+	select {
+	case <-s.session.Over():
+		return wire.Refuse(wire.WrongState, "the lease has ended, and the challenge of its devices with it")
+	default:
+		return err
 	}
 }
 

@@ -24,6 +24,7 @@ func (l *large) Begin(context.Context, peer.ID, challenge.Start) (challenge.Sess
 func (l *large) Keep(context.Context, peer.ID, *pb.Measurement) error { return nil }
 func (l *large) Ready() challenge.Ready                               { return challenge.Ready{Blocks: 4} }
 func (l *large) Fill(context.Context, []modmath.Memory) error         { return nil }
+func (l *large) Over() <-chan struct{}                                { return nil }
 func (l *large) Close()                                               { l.closed = time.Now() }
 
 func (l *large) Multiply(_ context.Context, jobs []challenge.ProductJob) ([][]uint32, error) {

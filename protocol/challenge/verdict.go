@@ -38,6 +38,9 @@ type Claim struct {
 	Blocks uint64 // of each device's memory to fill; 0: memory is left out
 	Mops   uint64 // of each device; 0: nobody claims a rate
 	MBps   uint64 // of each device; 0: nobody claims one
+	// Beside says that something else runs on the devices meanwhile, such as the
+	// lease's own job: no time is held against them, and nothing is measured.
+	Beside bool
 }
 
 // Verdict is what a challenge showed. All rates are lower bounds: the network's
@@ -46,6 +49,7 @@ type Verdict struct {
 	Caught    Reason        `json:"caught,omitempty"` // empty: it stood the test
 	Sentence  string        `json:"sentence"`
 	Simulated bool          `json:"simulated,omitempty"` // no device computed; nothing here is measured
+	Beside    bool          `json:"beside,omitempty"`    // something else ran on the devices; no time was held against them
 	Slug      string        `json:"slug"`
 	Count     int           `json:"count"`
 	One       uint64        `json:"one"`       // millions of multiplications with addition per second, of one device alone
@@ -79,6 +83,9 @@ func (v Verdict) conclude(err error) (Verdict, error) {
 		return v, err
 	}
 	v.Sentence = fmt.Sprintf("%dx %s multiply %d million residues/s together, read %d MB/s, and touched %d MiB", v.Count, v.Slug, v.All, v.MBps, v.Touched>>20)
+	if v.Beside {
+		v.Sentence += ", beside what else runs on them"
+	}
 	if v.Simulated {
 		v.Sentence += "; simulated on a CPU, so nothing is measured"
 	}
@@ -89,11 +96,14 @@ func (v Verdict) conclude(err error) (Verdict, error) {
 // four fifths, for drivers and displays have the rest.
 func Blocks(vram int64) uint64 { return uint64(max(vram, 0)) / 5 * 4 / BlockBytes } //nolint:gosec // not negative
 
+// Measures tells that the figures are those of the devices.
+func (v Verdict) Measures() bool { return v.Caught == "" && !v.Simulated && !v.Beside }
+
 // Measurement is what a verdict says of a provider's devices, to be signed. One
-// that accuses or is of simulated devices makes none that verifies.
+// that accuses, is of simulated devices or of busy ones makes none that verifies.
 func (v Verdict) Measurement(provider peer.ID, at time.Time) offer.Measurement {
 	m := offer.Measurement{Provider: provider, Slug: v.Slug, Count: v.Count, At: at}
-	if v.Caught == "" && !v.Simulated {
+	if v.Measures() {
 		m.Mops, m.MBps, m.Touched = v.All, v.MBps, v.Touched
 	}
 	return m

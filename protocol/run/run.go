@@ -1,8 +1,8 @@
 // Package run is /souk/run/1.0.0: the conversation between a client and the
 // provider that runs its lease, from Attach to the last receipt.
 //
-// The provider sends Log, Tick and Done; the client sends Countersign and
-// Cancel. The newest attach wins. Detaching stops nothing. A silence of
+// The provider sends Log, Tick and Done; the client sends Countersign,
+// Cancel, and Begin where its attach holds the process back. The newest attach wins. Detaching stops nothing. A silence of
 // KeepAlive is filled with an empty State, so that either side notices within
 // wire.IdleTimeout that the other is gone.
 package run
@@ -37,6 +37,9 @@ type Attach struct {
 	Lease      market.Hash
 	LogOffset  uint64
 	ReceiptSeq uint32
+	// Hold keeps the process from starting until Begin, or until an attach
+	// without it; its time runs meanwhile.
+	Hold bool
 }
 
 // Conversation is the provider's end.
@@ -67,7 +70,7 @@ func Serve(d *wire.Dispatcher, r Runner) {
 		if err != nil {
 			return wire.Malformed("%v", err)
 		}
-		return r.Attach(ctx, s.Peer(), Attach{Lease: lease, LogOffset: a.GetLogOffset(), ReceiptSeq: a.GetReceiptSeq()}, &Conversation{s})
+		return r.Attach(ctx, s.Peer(), Attach{Lease: lease, LogOffset: a.GetLogOffset(), ReceiptSeq: a.GetReceiptSeq(), Hold: a.GetHold()}, &Conversation{s})
 	})
 }
 
@@ -88,7 +91,7 @@ func Open(ctx context.Context, h host.Host, p peer.ID, a Attach) (*Session, erro
 	if err != nil {
 		return nil, err
 	}
-	m := &pb.Attach{Lease: a.Lease[:], LogOffset: a.LogOffset, ReceiptSeq: a.ReceiptSeq}
+	m := &pb.Attach{Lease: a.Lease[:], LogOffset: a.LogOffset, ReceiptSeq: a.ReceiptSeq, Hold: a.Hold}
 	if err := s.Write(&pb.RunRequest{Request: &pb.RunRequest_Attach{Attach: m}}); err != nil {
 		s.Reset()
 		return nil, err
@@ -126,6 +129,11 @@ func (c *Session) Countersign(seq uint32, sig market.Signature, v *pb.Voucher) e
 // Cancel asks the provider to stop.
 func (c *Session) Cancel() error {
 	return c.s.Write(&pb.RunRequest{Request: &pb.RunRequest_Cancel{Cancel: &pb.Cancel{}}})
+}
+
+// Begin lets the process start that the attach holds back.
+func (c *Session) Begin() error {
+	return c.s.Write(&pb.RunRequest{Request: &pb.RunRequest_Begin{Begin: &pb.Begin{}}})
 }
 
 // Ping fills a silence.

@@ -23,8 +23,10 @@ type idle struct{ takes time.Duration }
 func (i idle) Begin(context.Context, peer.ID, Start) (Session, error) { return i, nil }
 func (idle) Keep(context.Context, peer.ID, *pb.Measurement) error     { return nil }
 func (idle) Ready() Ready                                             { return Ready{Blocks: 4} }
-func (idle) Close()                                                   {}
-func (i idle) Fill(ctx context.Context, _ []modmath.Memory) error     { return i.work(ctx) }
+func (idle) Over() <-chan struct{}                                    { return nil }
+
+func (idle) Close()                                               {}
+func (i idle) Fill(ctx context.Context, _ []modmath.Memory) error { return i.work(ctx) }
 func (i idle) Sweep(ctx context.Context, _ uint64, _ int) ([][]uint64, error) {
 	return [][]uint64{{1}}, i.work(ctx)
 }

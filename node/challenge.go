@@ -63,6 +63,9 @@ func (s *supply) answerChallenges(n *Node) {
 
 // Challenge implements control.Backend.
 func (b *backend) Challenge(ctx context.Context, of control.ChallengeOf) (challenge.Verdict, error) {
+	if of.Job != "" {
+		return b.n.client.ChallengeJob(ctx, of.Job)
+	}
 	id, err := peer.Decode(of.Peer)
 	if err != nil {
 		return challenge.Verdict{}, wire.Refuse(wire.BadRequest, "%.80q is no peer ID", of.Peer).Near("the ID that `souk offers --json` shows")

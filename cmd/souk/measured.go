@@ -7,11 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/spf13/cobra"
 
 	"souk/internal/quantity"
 	"souk/node/client"
 	"souk/node/control"
+	"souk/protocol/challenge"
 	"souk/protocol/wire"
 )
 
@@ -56,35 +58,58 @@ func (a *app) showMeasured(offers []client.Candidate) error {
 }
 
 func (a *app) benchChallengeCommand() *cobra.Command {
-	var of control.ChallengeOf
+	var of challengeOf
 	cmd := &cobra.Command{
-		Use:   "challenge PEER",
-		Short: "Challenge a provider's free GPUs: all at once, under a deadline",
+		Use:   "challenge PEER|JOB",
+		Short: "Challenge a provider's free GPUs, or those of a running job: all at once",
 		Long: "Has the provider multiply matrices, fill its memory and read it, and checks what it answers. What was measured is signed by\n" +
-			"this node and goes back to the provider, for its offer. Takes up to three minutes of its time; it may refuse.",
+			"this node and goes back to the provider, for its offer. Takes up to three minutes of its time; it may refuse.\n" +
+			"Of a running job, named by its ID, the leased GPUs are challenged beside the job: no time is held against them, their memory is\n" +
+			"left to the job, and nothing is measured; wrong numbers are found out.",
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, args []string) error {
-			of.Peer = strings.TrimSpace(args[0])
+			of = of.named(args[0])
 			n, err := a.node(ctx, cmd)
 			if err != nil {
 				return err
 			}
-			v, err := n.Challenge(ctx, of)
+			v, err := n.Challenge(ctx, control.ChallengeOf(of))
 			if err != nil {
 				return err
 			}
-			if v.Caught != "" {
-				return wire.Refuse(caughtCode, "caught (%s): %s", v.Caught, v.Sentence)
-			}
-			if a.json {
-				return a.line(v)
-			}
-			fmt.Fprintln(a.out, v.Sentence)
-			return nil
+			return a.tellVerdict(v)
 		}),
 	}
 	nodeFlags(cmd)
 	cmd.Flags().StringVar(&of.Slug, "model", "", "the model as offers name it, such as rtx-4090; left out, the first that is offered")
 	cmd.Flags().IntVar(&of.Count, "count", 0, "how many at once; 0 is all of that model")
 	return cmd
+}
+
+type challengeOf control.ChallengeOf
+
+// named is what that word means: a peer's ID, or else a job's.
+func (of challengeOf) named(word string) challengeOf {
+	word = strings.TrimSpace(word)
+	if _, err := peer.Decode(word); err == nil {
+		of.Peer = word
+	} else {
+		of.Job = word
+	}
+	return of
+}
+
+// tellVerdict prints a verdict; one that accuses is an error besides.
+func (a *app) tellVerdict(v challenge.Verdict) error {
+	if a.json {
+		if err := a.line(v); err != nil {
+			return err
+		}
+	} else if v.Caught == "" {
+		fmt.Fprintln(a.out, v.Sentence)
+	}
+	if v.Caught != "" {
+		return wire.Refuse(caughtCode, "caught (%s): %s", v.Caught, v.Sentence)
+	}
+	return nil
 }

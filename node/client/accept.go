@@ -60,7 +60,7 @@ func (e *Engine) writeLease(tx *ledger.Tx, jobID string, c *candidate, parties l
 	l := ledger.Lease{
 		Hash: doc.Hash(), Role: ledger.Client, Peer: p.String(), Channel: q.Quote.Channel, Chain: e.chain,
 		Quote: q.Block, QuoteSignature: q.Signature[:], Request: c.request, Terms: q.TermBlock, Block: doc.Encode(),
-		ClientSignature: sig[:], Job: j.Job, State: market.Quoted, JobID: j.ID, Attempt: len(j.Leases) + 1,
+		ClientSignature: sig[:], Job: j.Job, State: market.Quoted, JobID: j.ID, Attempt: len(j.Leases) + 1, Hold: c.hold,
 		Created: e.nowMillis(), Paid: q.Quote.Part(market.Amount{}, q.Terms.PrepayTicks, false),
 	}
 	if left, err := left(tx, j); err != nil {

@@ -47,6 +47,7 @@ type candidate struct {
 	note   string // what is worth knowing about one that fits
 
 	request []byte // what the quote answers
+	hold    bool   // its devices are challenged under the lease
 	quoted  *lease.Quoted
 	expires time.Duration // of the quote, on the monotonic clock
 }

@@ -85,7 +85,12 @@ func (e *Engine) challengeFor(ctx context.Context, c *candidate, n Need) {
 	if !ok {
 		return // the quote will tell
 	}
-	v, err := e.challenge(ctx, c.offer.Peer, d, need.Count)
+	v, known := e.recent(c.offer.Peer, d.Slug, need.Count)
+	if c.offer.Challenge == offer.ChallengeLease && !known {
+		c.holdBack(n)
+		return
+	}
+	v, err = e.challenge(ctx, c.offer.Peer, d, need.Count)
 	var r *wire.Refusal
 	switch {
 	case errors.As(err, &r):
@@ -102,6 +107,18 @@ func (e *Engine) challengeFor(ctx context.Context, c *candidate, n Need) {
 	}
 }
 
+// holdBack has a candidate that answers challenges only under a lease leased for
+// a little longer, and its devices challenged before the process begins.
+func (c *candidate) holdBack(n Need) {
+	want := min(c.time+holdTime, c.offer.MaxTime)
+	if n.Total != nil && !c.tick.IsZero() {
+		ticks := affordable(*n.Total, c.tick, ticksIn(want, c.offer.Tick))
+		want = min(want, max(c.time, time.Duration(ticks)*c.offer.Tick)) //nolint:gosec // not above ticksIn
+	}
+	c.time, c.hold = want, true
+	c.note = strings.TrimPrefix(c.note+"; challenged under its lease, before the process begins", "; ")
+}
+
 // deviceFor is the kind of device in an offer that meets a need.
 func deviceFor(o offer.Offer, need device.Need) (offer.Device, bool) {
 	for _, d := range o.Devices {
@@ -115,19 +132,32 @@ func deviceFor(o offer.Offer, need device.Need) (offer.Device, bool) {
 
 // challenge is one challenge with all that follows from it, or the verdict of one a short while ago.
 func (e *Engine) challenge(ctx context.Context, id peer.ID, d offer.Device, count int) (challenge.Verdict, error) {
-	what := tested{id, d.Slug, count}
-	if old, ok := e.verdicts.Get(what); ok && e.cfg.Clock.Mono()-old.at < verdictLife {
-		return old.verdict, nil
+	if v, ok := e.recent(id, d.Slug, count); ok {
+		return v, nil
 	}
-	v, err := challenge.Ask(ctx, e.cfg.Host, e.cfg.Network, id, claimOf(d, count), e.cfg.Challenge)
+	return e.put(ctx, id, claimOf(d, count))
+}
+
+// recent is the verdict of a short while ago, if there is one.
+func (e *Engine) recent(id peer.ID, slug string, count int) (challenge.Verdict, bool) {
+	old, ok := e.verdicts.Get(tested{id, slug, count})
+	return old.verdict, ok && e.cfg.Clock.Mono()-old.at < verdictLife
+}
+
+// put is one challenge with all that follows from it. What devices do beside a
+// job isn't remembered.
+func (e *Engine) put(ctx context.Context, id peer.ID, c challenge.Claim) (challenge.Verdict, error) {
+	v, err := challenge.Ask(ctx, e.cfg.Host, e.cfg.Network, id, c, e.cfg.Challenge)
 	if err != nil {
 		return v, err
 	}
-	e.verdicts.Add(what, verdictAt{v, e.cfg.Clock.Mono()})
+	if !v.Beside || v.Caught != "" {
+		e.verdicts.Add(tested{id, c.Slug, c.Count}, verdictAt{v, e.cfg.Clock.Mono()})
+	}
 	switch {
 	case v.Caught != "":
 		return v, e.recordCaught(ctx, id, v)
-	case !v.Simulated:
+	case v.Measures():
 		e.giveBack(ctx, id, v)
 	}
 	return v, nil

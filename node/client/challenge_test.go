@@ -30,6 +30,8 @@ type devices struct {
 	wrong     bool // one residue of each product
 	simulated bool
 	asked     atomic.Int32
+	start     atomic.Pointer[challenge.Start] // the last one
+	hang      atomic.Bool                     // until the challenge ends
 	kept      atomic.Pointer[offer.Measurement]
 	jobs      []modmath.Memory
 }
@@ -39,7 +41,8 @@ func (d *devices) serve(f *fake) *fake {
 	return f
 }
 
-func (d *devices) Begin(context.Context, peer.ID, challenge.Start) (challenge.Session, error) {
+func (d *devices) Begin(_ context.Context, _ peer.ID, s challenge.Start) (challenge.Session, error) {
+	d.start.Store(&s)
 	d.asked.Add(1)
 	if d.refusal != nil {
 		return nil, d.refusal
@@ -53,9 +56,15 @@ func (d *devices) Keep(_ context.Context, _ peer.ID, p *pb.Measurement) error {
 	return err
 }
 
-func (d *devices) Ready() challenge.Ready { return challenge.Ready{Blocks: 4, Simulated: d.simulated} }
+func (d *devices) Ready() challenge.Ready {
+	return challenge.Ready{Blocks: min(4, d.start.Load().Blocks), Simulated: d.simulated}
+}
 
 func (d *devices) Multiply(ctx context.Context, jobs []challenge.ProductJob) (out [][]uint32, err error) {
+	if d.hang.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	for _, j := range jobs {
 		c, err := j.Compute(ctx)
 		if err != nil {

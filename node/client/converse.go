@@ -35,6 +35,7 @@ func (x *execution) converse(ctx context.Context) error {
 	defer end()
 	s, err := run.Open(ctx, x.e.cfg.Host, x.peer, run.Attach{
 		Lease: x.lease.Hash, LogOffset: uint64(x.log.size), ReceiptSeq: x.lease.Countersigned.Seq, //nolint:gosec // not negative
+		Hold: x.lease.Hold,
 	})
 	if err != nil {
 		return err
@@ -47,6 +48,11 @@ func (x *execution) converse(ctx context.Context) error {
 	g.Go(func() error { return expire(ctx, overdue) })
 	g.Go(func() error { return ping(ctx, s) })
 	g.Go(func() error { return x.passCancel(ctx, s) })
+	if x.lease.Unproven {
+		g.Go(func() error { return x.cancelUnproven(ctx, s) })
+	} else if x.lease.Hold {
+		g.Go(func() error { return x.prove(ctx, s) })
+	}
 	if !x.inputsSent {
 		g.Go(func() error { return x.sendInputs(ctx) })
 	}
@@ -184,6 +190,9 @@ func (x *execution) sayAgain(ctx context.Context, s *run.Session) error {
 }
 
 func (x *execution) take(ctx context.Context, s *run.Session, m *pb.RunEvent) error {
+	if x.isCaught() && (m.GetTick() != nil || m.GetDone() != nil) {
+		return x.takeUncountersigned(ctx, m)
+	}
 	switch e := m.GetEvent().(type) {
 	case *pb.RunEvent_State:
 		return x.takeState(ctx, e.State)
@@ -228,6 +237,7 @@ func (x *execution) takeState(ctx context.Context, st *pb.State) error {
 	x.states++
 	x.r.emit(Event{Kind: StateIs, Attempt: x.lease.Attempt, State: text, Text: detail})
 	if text == string(market.Running) {
+		x.timeRuns()
 		return x.running(ctx)
 	}
 	return nil

@@ -143,6 +143,9 @@ func (x *execution) closeWell(ctx context.Context) error {
 
 // ending is one sentence on how the execution ended.
 func (x *execution) ending(ctx context.Context) (string, error) {
+	if x.lease.Unproven {
+		return x.lease.Reason, nil
+	}
 	if uncovered(x.lease) {
 		return "this node did not pay in time, " + x.whyUnpaid(), nil
 	}

@@ -48,10 +48,12 @@ type execution struct {
 	broken       int           // conversations that broke off in all
 	slowest      time.Duration // the longest that a countersignature took to be written down
 	states       int           // that were passed on
+	proof        proof
+	life         context.Context //nolint:containedctx // of the lease, for what goes on beside it
 }
 
 func (r *runner) newExecution(l ledger.Lease) (*execution, error) {
-	x := &execution{e: r.e, r: r, lease: l, hash: l.Hash, attempt: l.Attempt}
+	x := &execution{e: r.e, r: r, lease: l, hash: l.Hash, attempt: l.Attempt, proof: newProof()}
 	var errs [4]error
 	x.peer, errs[0] = peer.Decode(l.Peer)
 	x.quote, errs[1] = market.DecodeQuote(l.Quote)
@@ -77,6 +79,11 @@ func (x *execution) run(ctx context.Context) (err error) {
 		x.e.cfg.Unprotect(x.peer, tag)
 		err = errors.Join(err, x.log.close())
 	}()
+	life, end := context.WithCancel(ctx)
+	defer end()
+	x.life = life
+	x.r.living.Store(x)
+	defer x.r.living.Store(nil)
 	x.alive()
 	wait := x.e.cfg.Times.Redial
 	for x.lease.State != market.Closed {
@@ -114,7 +121,10 @@ func (x *execution) setback(ctx context.Context, err error) error {
 	}
 	var bad *cheat
 	var r *wire.Refusal
+	var distrusted *unproven
 	switch {
+	case errors.As(err, &distrusted):
+		return x.closeUnproven(ctx, distrusted.sentence)
 	case x.settling():
 		if x.unsettled++; x.unsettled < settleTries {
 			return nil

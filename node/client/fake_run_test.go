@@ -26,6 +26,7 @@ func (f *fake) Attach(ctx context.Context, client peer.ID, at run.Attach, c *run
 	if l.attaches++; l.started.IsZero() {
 		l.started = time.Now()
 	}
+	l.hold = at.Hold
 	f.mu.Unlock()
 	received := make(chan error, 1)
 	go func() { received <- f.receive(l, c) }()
@@ -49,6 +50,7 @@ func (f *fake) receive(l *fakeLease, c *run.Conversation) error {
 			}
 		}
 		l.cancel = l.cancel || m.GetCancel() != nil
+		l.hold = l.hold && m.GetBegin() == nil
 		f.mu.Unlock()
 		if cs := m.GetCountersign(); cs != nil {
 			if err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_Settled{Settled: &pb.Settled{Seq: cs.GetSeq()}}}); err != nil {
@@ -73,6 +75,9 @@ func (f *fake) play(ctx context.Context, l *fakeLease, at run.Attach, c *run.Con
 		}
 	}
 	if err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_State{State: &pb.State{State: "running"}}}); err != nil {
+		return err
+	}
+	if err := wait(func() bool { l.began = !l.hold; return l.began || l.cancel }); err != nil {
 		return err
 	}
 	if f.script.badLog {

@@ -102,6 +102,8 @@ type fakeLease struct {
 	receipts []*pb.Receipt
 	counter  map[uint32][]byte // client signatures
 	cancel   bool
+	hold     bool // the newest attach holds the process back
+	began    bool
 	attaches int
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -24,7 +25,8 @@ type runner struct {
 	e       *Engine
 	id      string
 	hub     *hub
-	planned *planned // what the user's plan was quoted; nil once used
+	living  atomic.Pointer[execution] // the lease that is being lived through; nil between two
+	planned *planned                  // what the user's plan was quoted; nil once used
 
 	once      sync.Once
 	cancelled chan struct{} // closed when the user cancelled

@@ -175,7 +175,7 @@ func (r *runner) quotes(ctx context.Context, n Need, j ledger.Job) (Plan, []*can
 	if err != nil {
 		return Plan{}, nil, err
 	}
-	return r.e.planOf(cs, n, 1+j.Retries-len(j.Leases)), cs, nil
+	return r.e.planOf(cs, n, 1+j.Retries-ran(j)), cs, nil
 }
 
 // good tells that the best of a plan's quotes can still be accepted.

@@ -27,7 +27,7 @@ type verdict struct {
 
 // judgeExecution decides whether a job goes on after its last execution.
 func (e *Engine) judgeExecution(ctx context.Context, j ledger.Job, last ledger.Lease) (verdict, error) {
-	if last.Outcome == market.Succeeded || last.Outcome == market.JobFailed {
+	if ran := last.Outcome == market.Succeeded || last.Outcome == market.JobFailed; ran && !last.Unproven {
 		if last.Countersigned.Seq > 0 && !last.Lost {
 			return e.judgeExit(ctx, last)
 		}
@@ -51,9 +51,13 @@ func (e *Engine) judgeExecution(ctx context.Context, j ledger.Job, last ledger.L
 		v.text = fmt.Sprintf("cancelled; %s was paid for what ran until then", usd(last.Paid))
 		return v, nil
 	}
-	v.final = len(j.Leases) > j.Retries
+	v.final = ran(j) > j.Retries
 	return v, nil
 }
+
+// ran is how many executions of a job count: not those that a challenge ended
+// before their process began.
+func ran(j ledger.Job) int { return len(j.Leases) - j.Unproven }
 
 // judgeExit takes the exit code of a process that ended by itself or at a limit.
 func (e *Engine) judgeExit(ctx context.Context, l ledger.Lease) (verdict, error) {

@@ -144,6 +144,7 @@ type Job struct {
 	Outputs  string        // CID
 	Cancel   bool          // the user asked to cancel
 	Retries  int
+	Unproven int // executions that ended before their process began, over a challenge
 	Detached bool
 }
 

@@ -66,7 +66,7 @@ func NewInventory(o Options, sources ...Source) *Inventory {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	v := &Inventory{options: o, sources: sources, locks: map[string]deviceLock{}, before: map[string]standing{}, numbers: map[string]int{}, locker: lockDevice}
+	v := &Inventory{options: o, sources: guard(sources), locks: map[string]deviceLock{}, before: map[string]standing{}, numbers: map[string]int{}, locker: lockDevice}
 	if !o.Hold {
 		v.locker = func(id string) (deviceLock, error) { return nil, checkDevice(id) }
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"souk/internal/bounded"
 	"souk/internal/modmath"
 	"souk/node/capacity"
 	"souk/node/device"
@@ -114,7 +115,7 @@ func (s *session) open(ctx context.Context) error {
 			continue
 		}
 		wg.Go(func() {
-			k, err := s.p.Open(ctx, d)
+			k, err := kernel.OpenBounded(ctx, s.p.callsOf(d.ID), func() (kernel.Kernel, error) { return s.p.Open(ctx, d) })
 			if err == nil { // else k may be a nil pointer in an interface
 				s.kernels[i] = k
 			}
@@ -122,7 +123,12 @@ func (s *session) open(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
-	if err := errors.Join(failed...); err != nil {
+	err := errors.Join(failed...)
+	if errors.Is(err, bounded.ErrNoAnswer) {
+		s.p.Log.Error("a device can't be challenged", "slug", s.start.Slug, "err", err)
+		return wire.Refuse(wire.Busy, "the driver of this provider's %s doesn't answer", s.start.Slug).After(time.Minute)
+	}
+	if err != nil {
 		s.p.Log.Warn("a device can't be challenged", "slug", s.start.Slug, "err", err)
 		return wire.Refuse(wire.NoMatch, "this provider's %s can't be challenged: no driver here computes on it", s.start.Slug)
 	}

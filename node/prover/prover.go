@@ -24,6 +24,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/time/rate"
 
+	"souk/internal/bounded"
 	"souk/node/capacity"
 	"souk/node/device"
 	"souk/node/device/kernel"
@@ -88,9 +89,10 @@ type Prover struct {
 	self peer.ID
 
 	mu       sync.Mutex
-	busy     map[string]bool          // device ID
-	given    map[string]*rate.Limiter // seconds of strangers, by device ID
-	asking   map[peer.ID]bool         // one challenge at a time
+	busy     map[string]bool           // device ID
+	calls    map[string]*bounded.Calls // of each device's driver
+	given    map[string]*rate.Limiter  // seconds of strangers, by device ID
+	asking   map[peer.ID]bool          // one challenge at a time
 	asks     *lru.Cache[peer.ID, *rate.Limiter]
 	finished *lru.Cache[peer.ID, finished]
 	speeds   map[string]speed // by slug, as this node measured itself
@@ -133,7 +135,7 @@ func New(c Config) (*Prover, error) {
 	}
 	done, err := lru.New[peer.ID, finished](maxPeers)
 	return &Prover{
-		Config: c, self: self, busy: map[string]bool{}, given: map[string]*rate.Limiter{}, asking: map[peer.ID]bool{}, asks: asks, finished: done,
+		Config: c, self: self, busy: map[string]bool{}, calls: map[string]*bounded.Calls{}, given: map[string]*rate.Limiter{}, asking: map[peer.ID]bool{}, asks: asks, finished: done,
 		speeds: map[string]speed{}, book: book{},
 	}, err
 }
@@ -189,6 +191,16 @@ func (p *Prover) vacate(devices []device.Device) {
 	for _, d := range devices {
 		delete(p.busy, d.ID)
 	}
+}
+
+// callsOf are the calls into a device's driver, the same ones for all challenges of it.
+func (p *Prover) callsOf(id string) *bounded.Calls {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.calls[id] == nil {
+		p.calls[id] = bounded.New()
+	}
+	return p.calls[id]
 }
 
 // spend notes for how long a stranger has had devices.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"souk/node/executor/wasm/control"
@@ -32,16 +33,21 @@ func (s *supervisor) ran() time.Duration {
 // measure reads what the guest's process used, and ends a guest whose memory
 // outgrew its limit by other ways than guest memory.
 func (s *supervisor) measure() {
-	if s.status.State == control.Spare {
+	if s.dir == "" || s.end != nil {
 		return
 	}
-	cpu, peak := s.guest.usage()
-	s.status.CPU = max(s.status.CPU, cpu)
-	s.status.Memory = max(s.status.Memory, peak)
-	if s.spec.Memory > 0 && peak > s.spec.Memory+memoryOverhead {
+	s.sample()
+	if s.spec.Memory > 0 && s.status.Memory > s.spec.Memory+memoryOverhead {
 		s.finish(control.Result{Cause: limitMemory})
 	}
 	s.tell()
+}
+
+// sample notes what the execution used of the live process.
+func (s *supervisor) sample() {
+	cpu, peak := s.guest.usage()
+	s.status.CPU = max(s.status.CPU, cpu)
+	s.status.Memory = max(s.status.Memory, peak)
 }
 
 // conclude runs when no process of the guest is left: it writes the result.
@@ -52,15 +58,37 @@ func (s *supervisor) conclude() error {
 	if s.end == nil {
 		s.decide(s.unreported())
 	}
-	s.overDisk()
 	cpu, peak := s.guest.final()
-	s.end.CPU = max(s.status.CPU, cpu)
-	s.end.Memory = max(s.status.Memory, peak)
-	s.end.Log = s.status.Log
-	if err := s.guest.sink.sync(); err != nil {
+	s.status.CPU = max(s.status.CPU, cpu)
+	if s.runs == 1 { // else it may be that of an execution before
+		s.status.Memory = max(s.status.Memory, peak)
+	}
+	return s.settle()
+}
+
+// settle completes the result, gives the workspace back what is its own, and
+// writes the result there. Neither it nor the log is synced: a power loss ends
+// the execution anyway, and whoever speaks of its result keeps it first.
+func (s *supervisor) settle() error {
+	if s.watching != nil {
+		close(s.watching)
+		s.watching = nil
+	}
+	if err := s.guest.close(); err != nil {
 		*s.end = control.Result{Cause: failed, Detail: "the log could not be written: " + err.Error(), Ran: s.end.Ran}
 	}
-	if err := control.Write(s.dir, control.ResultFile, s.end); err != nil {
+	if err := s.moveOut(); err != nil {
+		*s.end = control.Result{Cause: failed, Detail: "the workspace could not be put in order: " + err.Error(), Ran: s.end.Ran}
+	}
+	s.overDisk()
+	s.end.CPU, s.end.Memory = s.status.CPU, s.status.Memory
+	if s.log != nil {
+		s.end.Log = s.log.written
+	}
+	if s.listener != nil {
+		s.listener.Close()
+	}
+	if err := control.Put(s.dir, control.ResultFile, s.end); err != nil {
 		return fmt.Errorf("the result could not be written: %w", err)
 	}
 	return nil
@@ -79,10 +107,10 @@ func (s *supervisor) unreported() control.Result {
 // overDisk catches a guest that went over its disk limit between two looks
 // and ended.
 func (s *supervisor) overDisk() {
-	if s.spec.Outputs == "" || s.status.Started == 0 || s.end.Cause == stopped {
+	if s.spec.Outputs == "" || s.status.Started == 0 || s.end.Cause == stopped || s.end.Cause == failed {
 		return
 	}
-	if held(control.OutDir, s.spec.Disk) > s.spec.Disk {
+	if held(filepath.Join(s.dir, control.OutDir), s.spec.Disk) > s.spec.Disk {
 		s.end.Cause, s.end.ExitCode, s.end.Detail = limitDisk, 0, ""
 	}
 }

@@ -35,14 +35,14 @@ func (c *conn) write() {
 	}
 }
 
-// adopt attaches a node and tells it where things stand.
-func (s *supervisor) adopt(n net.Conn) {
+// adopt attaches a node.
+func (s *supervisor) adopt(n net.Conn) *conn {
 	c := &conn{net: n, mail: make(chan control.Status, 1)}
 	s.conns[c] = struct{}{}
 	s.orphan = nil
-	c.tell(s.status)
 	go c.write()
 	go s.read(c)
+	return c
 }
 
 func (s *supervisor) read(c *conn) {
@@ -58,13 +58,23 @@ func (s *supervisor) read(c *conn) {
 	s.inbox <- func() { s.lost(c) }
 }
 
-// accept serves nodes that come back. The socket ends with the process.
+// found attaches a node that came back to the execution of that socket, and tells
+// it where things stand.
+func (s *supervisor) found(n net.Conn, l net.Listener) {
+	if l != s.listener { // which is over
+		n.Close()
+		return
+	}
+	s.adopt(n).tell(s.status)
+}
+
+// accept serves nodes that come back. The socket ends with the execution.
 func (s *supervisor) accept(l net.Listener) {
 	for {
 		n, err := l.Accept()
 		if err != nil {
 			return
 		}
-		s.inbox <- func() { s.adopt(n) }
+		s.inbox <- func() { s.found(n, l) }
 	}
 }

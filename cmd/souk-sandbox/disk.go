@@ -4,7 +4,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,22 +24,35 @@ const (
 // line: a guest in wazero is ended by its quota before it goes over. One that
 // broke out could go over by what it writes between two looks, and no file of its
 // could (RLIMIT_FSIZE).
-func (s *supervisor) watchDisk() {
-	limit := s.spec.Disk
+func (s *supervisor) watchDisk(dir string, limit int64, quit <-chan struct{}) {
 	for {
 		begun := time.Now()
-		if held(control.OutDir, limit)+s.guest.unlinked() > limit {
-			s.inbox <- func() { s.finish(control.Result{Cause: limitDisk}) }
+		if held(dir, limit)+s.guest.unlinked() > limit {
+			select {
+			case s.inbox <- func() { s.tooMuch(quit) }:
+			case <-quit:
+			}
 			return
 		}
 		// A large tree is looked at less often: looking takes at most a tenth.
-		time.Sleep(max(diskEvery, 10*time.Since(begun)))
+		select {
+		case <-time.After(max(diskEvery, 10*time.Since(begun))):
+		case <-quit:
+			return
+		}
+	}
+}
+
+// tooMuch ends the execution that quit belongs to.
+func (s *supervisor) tooMuch(quit <-chan struct{}) {
+	if s.watching == quit {
+		s.finish(control.Result{Cause: limitDisk})
 	}
 }
 
 // unlinked is how many bytes the guest keeps in files that have no name any more.
 func (p *process) unlinked() int64 {
-	dir := fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid)
+	dir := p.proc + "fd"
 	open, _ := os.ReadDir(dir)
 	var sum int64
 	for _, fd := range open {

@@ -21,13 +21,13 @@ import (
 // filesystem is what the guest sees: the inputs read-only at "/", and the
 // outputs folder, under a quota.
 func filesystem(order guestOrder, q *quota) wazero.FSConfig {
-	root := &sysfs.ReadFS{FS: sysfs.DirFS(filepath.Join(order.Dir, control.RootDir))}
+	root := &sysfs.ReadFS{FS: sysfs.DirFS(filepath.Join(order.Spec.Box, control.BoxRoot))}
 	fixed := !order.Spec.RealTime
 	config := wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(&jail{FS: root, fixed: fixed}, "/")
 	if order.Spec.Outputs == "" {
 		return config
 	}
-	out := newQuotaFS(filepath.Join(order.Dir, control.OutDir), q)
+	out := newQuotaFS(filepath.Join(order.Spec.Box, control.BoxOut), q)
 	return config.(sysfs.FSConfig).WithSysFSMount(&jail{FS: out, fixed: fixed}, order.Spec.Outputs)
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -22,40 +23,107 @@ import (
 
 const goHeap = 128 << 20 // bytes of Go heap before collecting; guest memory lies outside
 
+// collectEvery is after how many executions the garbage is collected.
+const collectEvery = 50
+
 // guest loads the module that its supervisor names, waits for the word, runs
-// it, and reports.
+// it, and reports; then the next one of the same client.
 func guest() error {
 	// A loop in the guest can't be stopped for a collection, so none may start
 	// on its own: only an allocation by this goroutine starts one.
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(goHeap)
-	reports := json.NewEncoder(os.NewFile(3, "reports"))
-	orders := json.NewDecoder(os.Stdin)
-	var order guestOrder
-	if err := orders.Decode(&order); err != nil {
-		return nil // a spare whose supervisor went away
+	h := &host{
+		reports: json.NewEncoder(os.NewFile(3, "reports")),
+		orders:  json.NewDecoder(os.Stdin),
+		modules: map[string]*module{},
 	}
-	g := &instance{order: order, memory: &memory{limit: uint64(order.Spec.Memory)}, quota: newQuota(order.Spec.Disk)}
-	if err := g.load(); err != nil {
-		return reports.Encode(control.Report{Cause: failed, Detail: "the module could not be loaded: " + firstLine(err)})
-	}
-	if err := reports.Encode(control.Report{Ready: true}); err != nil {
+	if err := h.reports.Encode(control.Report{Up: true}); err != nil {
 		return err
 	}
-	var word guestGo
-	if err := orders.Decode(&word); err != nil {
-		return nil
+	for again := true; again; {
+		var err error
+		if again, err = h.next(); err != nil {
+			return err
+		}
 	}
-	return reports.Encode(g.run())
+	return nil
 }
 
-// instance is one module on its way from file to end.
-type instance struct {
-	order   guestOrder
-	memory  *memory
-	quota   *quota
-	runtime wazero.Runtime
-	module  wazero.CompiledModule
+// host is a guest's process.
+type host struct {
+	reports *json.Encoder
+	orders  *json.Decoder
+	modules map[string]*module
+	runs    int
+}
+
+// next is one execution. It tells whether another one may follow.
+func (h *host) next() (bool, error) {
+	if h.runs++; h.runs%collectEvery == 0 {
+		runtime.GC()
+	}
+	var order guestOrder
+	if err := h.orders.Decode(&order); err != nil {
+		return false, nil // the supervisor went away
+	}
+	m, err := h.load(order)
+	if err != nil {
+		return false, h.reports.Encode(control.Report{Cause: failed, Detail: "the module could not be loaded: " + firstLine(err)})
+	}
+	if err := h.reports.Encode(control.Report{Ready: true}); err != nil {
+		return false, err
+	}
+	var word guestGo
+	if err := h.orders.Decode(&word); err != nil {
+		return false, nil
+	}
+	g := &instance{
+		order: order, module: m, memory: &memory{limit: uint64(order.Spec.Memory)}, quota: newQuota(order.Spec.Disk),
+		output: &cappedOutput{left: order.Spec.Log + 1},
+	}
+	report := g.run()
+	report.Wrote = g.output.wrote
+	report.Again = report.Cause == exited && !g.memory.hit && g.memory.used == 0
+	return report.Again, h.reports.Encode(report)
+}
+
+// module is one that was loaded.
+type module struct {
+	runtime  wazero.Runtime
+	compiled wazero.CompiledModule
+}
+
+// load loads a module, unless an execution before this one did. With the first
+// the process is shut in.
+func (h *host) load(order guestOrder) (*module, error) {
+	if m := h.modules[order.Spec.Module]; m != nil {
+		return m, nil
+	}
+	if len(h.modules) == 0 {
+		if err := shutIn(order.Spec); err != nil {
+			return nil, err
+		}
+	}
+	dir := filepath.Join(order.Spec.Box, control.BoxRead, order.Spec.Module)
+	config, err := runtimeConfig(filepath.Join(dir, control.BoxCode))
+	if err != nil {
+		return nil, err
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, control.BoxFile))
+	if err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	m := &module{runtime: wazero.NewRuntimeWithConfig(ctx, config)}
+	if _, err := wasi_snapshot_preview1.Instantiate(ctx, m.runtime); err != nil {
+		return nil, err
+	}
+	if m.compiled, err = m.runtime.CompileModule(ctx, raw); err != nil {
+		return nil, err
+	}
+	h.modules[order.Spec.Module] = m
+	return m, nil
 }
 
 // runtimeConfig is the same for compiling and running: the cache depends on it.
@@ -67,26 +135,13 @@ func runtimeConfig(cacheDir string) (wazero.RuntimeConfig, error) {
 	return wazero.NewRuntimeConfig().WithCompilationCache(cache).WithDebugInfoEnabled(false), nil
 }
 
-func (g *instance) load() error {
-	dir := g.order.Dir
-	if err := shutIn(dir, g.order.Spec); err != nil {
-		return err
-	}
-	config, err := runtimeConfig(filepath.Join(dir, control.CacheDir))
-	if err != nil {
-		return err
-	}
-	raw, err := os.ReadFile(filepath.Join(dir, control.ModuleFile))
-	if err != nil {
-		return err
-	}
-	ctx := context.Background()
-	g.runtime = wazero.NewRuntimeWithConfig(ctx, config)
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, g.runtime); err != nil {
-		return err
-	}
-	g.module, err = g.runtime.CompileModule(ctx, raw)
-	return err
+// instance is one execution: whatever can change belongs to it alone.
+type instance struct {
+	order  guestOrder
+	module *module
+	memory *memory
+	quota  *quota
+	output *cappedOutput
 }
 
 func (g *instance) run() (r control.Report) {
@@ -99,7 +154,10 @@ func (g *instance) run() (r control.Report) {
 		}
 	}()
 	ctx := experimental.WithMemoryAllocator(context.Background(), g.memory)
-	_, err := g.runtime.InstantiateModule(ctx, g.module, moduleConfig(g.order, g.quota))
+	m, err := g.module.runtime.InstantiateModule(ctx, g.module.compiled, g.config())
+	if m != nil {
+		_ = m.Close(ctx)
+	}
 	r = g.outcome(err)
 	if g.quota.hit {
 		return control.Report{Cause: limitDisk}
@@ -127,13 +185,12 @@ func (g *instance) outcome(err error) control.Report {
 	}
 }
 
-func moduleConfig(order guestOrder, q *quota) wazero.ModuleConfig {
-	spec := order.Spec
-	out := &cappedOutput{left: spec.Log + 1}
+func (g *instance) config() wazero.ModuleConfig {
+	spec := g.order.Spec
 	config := wazero.NewModuleConfig().WithName("job").
 		WithArgs(append([]string{"job"}, spec.Args...)...).
-		WithStdout(out).WithStderr(out).
-		WithFSConfig(filesystem(order, q))
+		WithStdout(g.output).WithStderr(g.output).
+		WithFSConfig(filesystem(g.order, g.quota))
 	for _, env := range spec.Env {
 		name, value, _ := strings.Cut(env, "=")
 		config = config.WithEnv(name, value)
@@ -146,12 +203,13 @@ func moduleConfig(order guestOrder, q *quota) wazero.ModuleConfig {
 
 // cappedOutput writes to the log pipe until it has written one byte more than
 // the log takes; the supervisor then cuts the log, and the rest goes nowhere.
-type cappedOutput struct{ left int64 }
+type cappedOutput struct{ left, wrote int64 }
 
 func (c *cappedOutput) Write(p []byte) (int, error) {
 	fits := min(int64(len(p)), c.left)
 	if fits > 0 {
 		c.left -= fits
+		c.wrote += fits
 		if _, err := os.Stdout.Write(p[:fits]); err != nil {
 			return 0, err
 		}

@@ -23,21 +23,20 @@ const (
 	openFiles      = 256
 )
 
-// shutIn takes from this process all that a guest's needs not.
-func shutIn(dir string, spec control.Spec) error {
+// shutIn takes from this process all that a guest's needs not. What it can't
+// change any more is the same for all executions that the process may run.
+func shutIn(spec control.Spec) error {
 	if err := setLimits(map[int]uint64{
 		unix.RLIMIT_AS:     uint64(spec.Memory) + addressSpace,
-		unix.RLIMIT_FSIZE:  uint64(spec.Disk),
+		unix.RLIMIT_FSIZE:  uint64(spec.File),
 		unix.RLIMIT_NOFILE: openFiles,
 		unix.RLIMIT_CORE:   0,
 	}); err != nil {
 		return err
 	}
 	return confine([]grant{
-		{filepath.Join(dir, control.ModuleFile), readFile},
-		{filepath.Join(dir, control.CacheDir), readTree},
-		{filepath.Join(dir, control.RootDir), readTree},
-		{filepath.Join(dir, control.OutDir), writeTree},
+		{filepath.Join(spec.Box, control.BoxRead), readTree},
+		{filepath.Join(spec.Box, control.BoxWrite), writeTree},
 	})
 }
 

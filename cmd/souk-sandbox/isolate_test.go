@@ -21,16 +21,17 @@ const workspaceEnv = "SOUK_TEST_WORKSPACE"
 
 // attempts are what a guest that broke out of WebAssembly might try.
 func attempts(dir string) map[string]error {
-	out := filepath.Join(dir, control.OutDir)
+	out := filepath.Join(dir, control.BoxWrite)
 	tried := map[string]error{}
 	_, tried["read a file of the machine"] = os.ReadFile("/etc/passwd")
+	read := filepath.Join(dir, control.BoxRead)
 	_, tried["list the workspace"] = os.ReadDir(dir)
 	_, tried["read the log"] = os.ReadFile(filepath.Join(dir, control.LogFile))
 	_, tried["read through .."] = os.ReadFile(out + "/../" + control.LogFile)
 	tried["forge the result"] = os.WriteFile(filepath.Join(dir, control.ResultFile), nil, 0o600)
-	tried["change the module"] = os.WriteFile(filepath.Join(dir, control.ModuleFile), nil, 0o600)
-	tried["poison the cache"] = os.WriteFile(filepath.Join(dir, control.CacheDir, "x"), nil, 0o600)
-	tried["change an input"] = os.WriteFile(filepath.Join(dir, control.RootDir, "in"), nil, 0o600)
+	tried["change the module"] = os.WriteFile(filepath.Join(read, control.BoxFile), nil, 0o600)
+	tried["poison the cache"] = os.WriteFile(filepath.Join(read, control.BoxCode, "x"), nil, 0o600)
+	tried["change an input"] = os.WriteFile(filepath.Join(dir, control.BoxRoot, "in"), nil, 0o600)
 	tried["write over the limit"] = os.WriteFile(filepath.Join(out, "big"), make([]byte, 2<<20), 0o600)
 	tried["make a link"] = os.Symlink("/etc/passwd", filepath.Join(out, "link"))
 	tried["make a hard link"] = os.Link(filepath.Join(out, "ok"), filepath.Join(out, "hard"))
@@ -51,9 +52,9 @@ func TestShutInProcess(t *testing.T) {
 		return
 	}
 	answer := os.NewFile(3, "answer")
-	require.NoError(t, shutIn(dir, control.Spec{Memory: 1 << 20, Disk: 1 << 20}))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, control.OutDir, "ok"), []byte("ok"), 0o600))
-	_, err := os.ReadFile(filepath.Join(dir, control.RootDir, "in"))
+	require.NoError(t, shutIn(control.Spec{Box: dir, Memory: 1 << 20, File: 1 << 20}))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, control.BoxWrite, "ok"), []byte("ok"), 0o600))
+	_, err := os.ReadFile(filepath.Join(dir, control.BoxRoot, "in"))
 	require.NoError(t, err)
 	var worked []string
 	for what, err := range attempts(dir) {
@@ -66,10 +67,10 @@ func TestShutInProcess(t *testing.T) {
 
 func TestShutIn(t *testing.T) {
 	dir := t.TempDir()
-	for _, sub := range []string{control.RootDir, control.OutDir, control.CacheDir} {
-		require.NoError(t, os.Mkdir(filepath.Join(dir, sub), 0o700))
+	for _, sub := range []string{control.BoxRoot, control.BoxOut, control.BoxRead + "/" + control.BoxCode} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, sub), 0o700))
 	}
-	for _, file := range []string{control.ModuleFile, control.LogFile, control.RootDir + "/in"} {
+	for _, file := range []string{control.BoxRead + "/" + control.BoxFile, control.LogFile, control.BoxRoot + "/in"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte("x"), 0o600))
 	}
 	r, w, err := os.Pipe()

@@ -3,7 +3,10 @@
 package main
 
 import (
+	"bufio"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -47,6 +50,33 @@ func TestJailKeepsPathsInside(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join(dir, "secret"))
 	require.NoError(t, err)
 	require.Equal(t, "x", string(raw))
+}
+
+func TestProcessThatKeepsAFileIsSeen(t *testing.T) {
+	cmd := exec.Command("sh", "-c", "echo up; read go; exec 9</etc/passwd; echo opened; read go; exec 9<&-; echo closed; read go")
+	orders, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	said := bufio.NewScanner(out)
+	p := &process{proc: fmt.Sprintf("/proc/%d/", cmd.Process.Pid)}
+	for _, step := range []struct {
+		word    string
+		changed bool
+	}{{"up", false}, {"opened", true}, {"closed", false}} {
+		require.True(t, said.Scan())
+		require.Equal(t, step.word, said.Text())
+		if p.own == nil {
+			p.own, err = p.files()
+			require.NoError(t, err)
+		}
+		require.Equal(t, step.changed, p.changed(), step.word)
+		_, err := orders.Write([]byte("\n"))
+		require.NoError(t, err)
+	}
+	require.NoError(t, cmd.Wait())
+	require.True(t, p.changed(), "one that can't be looked at")
 }
 
 // A guest sees time pass and never go back, whatever it sleeps.

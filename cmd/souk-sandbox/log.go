@@ -40,39 +40,72 @@ func (l *logSink) append(p []byte) {
 	}
 }
 
-func (l *logSink) sync() error {
-	if l.file == nil {
+// progress is how much of the execution's output was read, and whether any
+// came outside an execution.
+func (p *process) progress() (seen int64, stray bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen, p.stray || p.stderr.Len() > 0
+}
+
+// close ends the log, and tells whether all of it could be written.
+func (p *process) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.sink
+	if l == nil {
 		return nil
 	}
-	if l.err == nil {
-		l.err = l.file.Sync()
+	p.sink = nil
+	if err := l.file.Close(); l.err == nil {
+		l.err = err
 	}
 	return l.err
+}
+
+// took moves a piece of output to the log, and gives the log and its size; the
+// log is nil for what was written outside an execution.
+func (p *process) took(piece []byte) (*logSink, int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sink == nil {
+		p.stray = true
+		return nil, 0
+	}
+	p.seen += int64(len(piece))
+	p.sink.write(piece)
+	return p.sink, p.sink.written
 }
 
 // copyLog moves the guest's output to the log until the guest is gone.
 func (p *process) copyLog(s *supervisor, from io.Reader) {
 	buf := make([]byte, 64<<10)
-	n, err := from.Read(buf)
-	select { // output comes after orders, and the log before them
-	case p.sink = <-p.log:
-	default:
-		return
+	for {
+		n, err := from.Read(buf)
+		if n > 0 {
+			log, size := p.took(buf[:n])
+			s.inbox <- func() { s.grew(log, size) }
+		}
+		if err != nil {
+			return
+		}
 	}
-	for err == nil {
-		p.sink.write(buf[:n])
-		size := p.sink.written
-		s.inbox <- func() { s.grew(size) }
-		n, err = from.Read(buf)
-	}
-	size := p.sink.written
-	s.inbox <- func() { s.grew(size) }
 }
 
-// grew notes the log's size and has the nodes told soon.
-func (s *supervisor) grew(size int64) {
-	if size != s.status.Log && s.logged == nil {
-		s.logged = time.After(logEvery)
+// grew notes a log's size and has the nodes told soon.
+func (s *supervisor) grew(log *logSink, size int64) {
+	if log == nil {
+		s.guest.kill()
+		return
 	}
-	s.status.Log = size
+	if log != s.log { // of an execution that is over
+		return
+	}
+	if size > s.status.Log {
+		s.status.Log = size
+		if s.logged == nil {
+			s.logged = time.After(logEvery)
+		}
+	}
+	s.release()
 }

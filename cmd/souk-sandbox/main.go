@@ -3,12 +3,12 @@
 // Command souk-sandbox runs WebAssembly jobs for a souk provider.
 //
 // One binary plays four parts. `supervise` is the trusted parent of one
-// execution: it is told what to do over an inherited socket and one in the
-// workspace, keeps the limits by killing, writes the log and the result, and
+// execution at a time: it is told what to do over an inherited socket and one in
+// the workspace, keeps the limits by killing, writes the log and the result, and
 // ends by itself when its node has been gone too long. `guest` is its child,
-// which loads the module and runs it, shut in by rlimits, Landlock and a
-// system call filter; nothing that it says is trusted beyond the fate of its
-// own job. `compile` translates one module to machine code in a process of
+// which loads modules and runs jobs of one client in turn, shut in by rlimits,
+// Landlock and a system call filter; nothing that it says is trusted beyond the
+// fate of its client's jobs. `compile` translates one module to machine code in a process of
 // its own, and `check` tells what isolation this kernel has.
 //
 // A guest's loop can't be interrupted from inside its process, so nothing in

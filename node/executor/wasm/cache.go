@@ -31,31 +31,36 @@ const (
 	crashed     = 2 // the exit code of a Go program that ran out of memory or panicked
 )
 
-// compiled puts the machine code of a module into the workspace folder dst and
-// gives back the memory that the module starts with.
+// compiled puts the machine code of a module into the folder dst of a box and
+// gives back what the compiler said of it.
 //
 // The cache has one folder per module, written once by a compiling child that
 // can write nothing else and moved into place by this process, and files are
 // copied out of it: what ran for one owner can't change what another loads.
-func (e *Executor) compiled(ctx context.Context, module cid.Cid, path, dst string) (int64, error) {
+func (e *Executor) compiled(ctx context.Context, module cid.Cid, path, dst string) (verdict control.Verdict, err error) {
 	entry := filepath.Join(e.cache(), module.String())
-	if _, err := os.Stat(filepath.Join(entry, verdictFile)); err != nil {
+	if !filled(entry) {
 		if err := e.fillOnce(ctx, module.String(), path, entry); err != nil {
-			return 0, err
+			return verdict, err
 		}
 	}
 	e.evicting.RLock()
 	defer e.evicting.RUnlock()
-	var verdict control.Verdict
 	if err := control.Read(entry, verdictFile, &verdict); err != nil {
-		return 0, fmt.Errorf("the compiled module could not be read: %w", err)
+		return verdict, fmt.Errorf("the compiled module could not be read: %w", err)
 	}
 	if verdict.Refused != "" {
-		return 0, refuse("%s", verdict.Refused)
+		return verdict, refuse("%s", verdict.Refused)
 	}
 	now := time.Now()
 	_ = os.Chtimes(entry, now, now) // the longest unused go first
-	return verdict.MinMemory, os.CopyFS(dst, os.DirFS(filepath.Join(entry, codeDir)))
+	return verdict, os.CopyFS(dst, os.DirFS(filepath.Join(entry, codeDir)))
+}
+
+// filled tells whether a module was compiled before.
+func filled(entry string) bool {
+	_, err := os.Stat(filepath.Join(entry, verdictFile))
+	return err == nil
 }
 
 // fillOnce compiles a module, also when several ask at once.
@@ -65,6 +70,9 @@ func (e *Executor) fillOnce(ctx context.Context, key, path, entry string) error 
 			return nil, errClosed
 		}
 		defer e.compiling.Done()
+		if filled(entry) { // since the caller looked
+			return nil, nil
+		}
 		// Others may wait for this one: it doesn't end with the first of them.
 		ctx, cancel := context.WithTimeout(e.life, e.cfg.CompileTime)
 		defer cancel()

@@ -40,17 +40,22 @@ func newExecution(e *Executor, dir string, spec control.Spec, l *link) *executio
 	}
 }
 
-// attach follows the supervisor until the connection ends, in a goroutine that
-// closes gone.
+// attach follows the supervisor until the execution ended or the connection did,
+// in a goroutine that closes gone.
 func (x *execution) attach() {
 	go func() {
 		defer close(x.gone)
-		x.link.statuses(x.update)
+		if x.link.statuses(x.update) {
+			x.exec.pool.put(x.link)
+			x.conclude()
+			return
+		}
 		if x.exec.letGo() {
 			return
 		}
-		x.link.reap()
+		x.link.wait()
 		x.conclude()
+		x.link.clear()
 	}()
 }
 
@@ -74,10 +79,19 @@ func (e *Executor) letGo() bool {
 	return e.detached
 }
 
-// conclude takes the result from disk. Where the supervisor died without
-// writing one, the execution failed, and that is written.
+// conclude takes the result from the supervisor or from disk. Where the
+// supervisor died without writing one, the execution failed, and that is written.
 func (x *execution) conclude() {
-	r, err := concluded(x.dir, x.Usage().Ran)
+	x.mu.Lock()
+	told := x.status.Result
+	x.mu.Unlock()
+	var r control.Result
+	var err error
+	if told != nil {
+		r = *told
+	} else {
+		r, err = concluded(x.dir, x.spec, x.Usage().Ran)
+	}
 	if err != nil {
 		x.exec.cfg.Log.Error("a result could not be kept", "execution", x.spec.ID, "error", err)
 	}
@@ -90,7 +104,7 @@ func (x *execution) conclude() {
 }
 
 // concluded is the result in a workspace that nothing runs in any more.
-func concluded(dir string, ran time.Duration) (r control.Result, err error) {
+func concluded(dir string, spec control.Spec, ran time.Duration) (r control.Result, err error) {
 	if control.Read(dir, control.ResultFile, &r) == nil {
 		return r, nil
 	}
@@ -98,7 +112,10 @@ func concluded(dir string, ran time.Duration) (r control.Result, err error) {
 	if info, err := os.Stat(filepath.Join(dir, control.LogFile)); err == nil {
 		r.Log = info.Size()
 	}
-	return r, control.Write(dir, control.ResultFile, r)
+	if spec.Outputs != "" {
+		_ = os.Mkdir(filepath.Join(dir, control.OutDir), 0o700) // what it had written is lost with its box
+	}
+	return r, control.Put(dir, control.ResultFile, r)
 }
 
 // await blocks until the status satisfies ok, the execution ended, or ctx did.

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -16,19 +17,29 @@ import (
 	"souk/node/executor/wasm/control"
 )
 
-const writeTimeout = 5 * time.Second // for a command to a supervisor
+const (
+	writeTimeout = 5 * time.Second // for a command to a supervisor
+	startTimeout = time.Minute     // for a sandbox's processes to start
+)
 
-// link is a connection to a supervisor.
+// link is a connection to a supervisor, and what is known of its sandbox.
 type link struct {
 	conn net.Conn
 	cmd  *exec.Cmd // nil for a supervisor that a former process started
+	dec  *json.Decoder
 
 	mu  sync.Mutex
 	enc *json.Encoder
+
+	// Whoever has the link, the pool or an execution, has these.
+	box     string                     // the sandbox's box, to be removed with it
+	tenant  tenant                     // for whom it runs; none yet: zero
+	modules map[string]control.Verdict // those in its box
+	idle    time.Time                  // since when it waits
 }
 
 func newLink(conn net.Conn, cmd *exec.Cmd) *link {
-	return &link{conn: conn, cmd: cmd, enc: json.NewEncoder(conn)}
+	return &link{conn: conn, cmd: cmd, enc: json.NewEncoder(conn), dec: json.NewDecoder(conn)}
 }
 
 // launch starts a supervisor in a session of its own, so that neither Ctrl-C
@@ -54,6 +65,15 @@ func launch(sandbox string) (*link, error) {
 		return nil, err
 	}
 	return newLink(conn, cmd), nil
+}
+
+// awaitUp waits for the first status, which says that both processes are there.
+func (l *link) awaitUp() error {
+	if err := l.conn.SetReadDeadline(time.Now().Add(startTimeout)); err != nil {
+		return err
+	}
+	var up control.Status
+	return errors.Join(l.dec.Decode(&up), l.conn.SetReadDeadline(time.Time{}))
 }
 
 func socketPair() (ours, theirs *os.File, err error) {
@@ -88,23 +108,36 @@ func (l *link) send(cmd control.Command) error {
 	return l.enc.Encode(cmd)
 }
 
-// statuses calls f for each status until the connection ends, then waits for
-// the process if it is this one's child.
-func (l *link) statuses(f func(control.Status)) {
-	dec := json.NewDecoder(l.conn)
+// statuses calls f for each status until the execution ended and the sandbox is
+// ready for another one, which it tells, or until the connection ends.
+func (l *link) statuses(f func(control.Status)) (ready bool) {
 	for {
 		var s control.Status
-		if dec.Decode(&s) != nil {
-			break
+		if l.dec.Decode(&s) != nil {
+			_ = l.conn.Close()
+			return false
 		}
 		f(s)
+		if s.State == control.Ended {
+			return true
+		}
 	}
-	_ = l.conn.Close()
 }
 
-// reap waits for a child that is ending.
-func (l *link) reap() {
+// end closes the connection, waits for the process, and removes its box.
+func (l *link) end() {
+	_ = l.conn.Close()
+	l.wait()
+	l.clear()
+}
+
+// wait waits for a child that is ending.
+func (l *link) wait() {
 	if l.cmd != nil {
 		_ = l.cmd.Wait()
 	}
 }
+
+// clear removes the box of a sandbox that ended. What stays is removed by a
+// later Recover.
+func (l *link) clear() { _ = os.RemoveAll(l.box) }

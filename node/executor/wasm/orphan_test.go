@@ -20,7 +20,8 @@ import (
 // nodeDir names, in a copy of this test binary, the folder of the node to be.
 const nodeDir = "SOUK_TEST_NODE_DIR"
 
-// node is a process that starts an endless loop and waits to be killed.
+// node is a process that starts an endless loop, in a sandbox that ran another job
+// of the client before, and waits to be killed.
 func TestNodeProcess(t *testing.T) {
 	dir := os.Getenv(nodeDir)
 	if dir == "" {
@@ -28,7 +29,15 @@ func TestNodeProcess(t *testing.T) {
 	}
 	src := &executortest.Source{}
 	e := open(t, dir, src)
-	x, err := e.Prepare(t.Context(), endless(t, src))
+	before := endless(t, src)
+	before.ID, before.Args = "before", []string{"exit", "0"}
+	x, err := e.Prepare(t.Context(), before)
+	require.NoError(t, err)
+	require.NoError(t, x.Start(t.Context()))
+	<-x.Done()
+	require.Equal(t, executor.Exited, x.Result().Cause)
+	require.NoError(t, x.Remove())
+	x, err = e.Prepare(t.Context(), endless(t, src))
 	require.NoError(t, err)
 	require.NoError(t, x.Start(t.Context()))
 	_, _ = fmt.Fprintln(os.Stdout, "started")

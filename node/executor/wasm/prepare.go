@@ -31,30 +31,16 @@ func (e *Executor) Prepare(ctx context.Context, spec executor.Spec) (executor.Ex
 }
 
 func (e *Executor) prepare(ctx context.Context, dir string, spec executor.Spec) (*execution, error) {
-	if err := e.layModule(ctx, dir, spec); err != nil {
-		return nil, err
-	}
-	disk, err := e.layInputs(ctx, dir, spec)
+	l, err := e.pool.take(ctx, tenantOf(spec), spec.Module.String())
 	if err != nil {
 		return nil, err
 	}
-	inner := sandboxed(spec, disk)
-	if err := control.Write(dir, control.SpecFile, inner); err != nil {
-		return nil, err
-	}
-	if err := control.SyncDir(e.jobs()); err != nil {
-		return nil, err
-	}
-	l, err := e.spares.take()
+	x, err := e.lay(ctx, dir, spec, l)
 	if err != nil {
+		e.pool.untouched(l)
 		return nil, err
 	}
-	x := newExecution(e, dir, inner, l)
-	if err := e.add(x); err != nil {
-		_ = l.conn.Close()
-		l.reap()
-		return nil, err
-	}
+	l.tenant = tenantOf(spec)
 	x.attach()
 	if err := x.load(ctx); err != nil {
 		x.stop()
@@ -63,6 +49,24 @@ func (e *Executor) prepare(ctx context.Context, dir string, spec executor.Spec) 
 		return nil, err
 	}
 	return x, nil
+}
+
+// lay puts all that the execution needs into its workspace and its sandbox's box.
+func (e *Executor) lay(ctx context.Context, dir string, spec executor.Spec, l *link) (*execution, error) {
+	if err := e.layModule(ctx, l, spec); err != nil {
+		return nil, err
+	}
+	disk, err := e.layInputs(ctx, dir, spec)
+	if err != nil {
+		return nil, err
+	}
+	inner := sandboxed(spec, disk)
+	inner.Box = l.box
+	if err := control.Put(dir, control.SpecFile, inner); err != nil {
+		return nil, err
+	}
+	x := newExecution(e, dir, inner, l)
+	return x, e.add(x)
 }
 
 // begin counts a compiling that Close waits for, unless the executor was closed.
@@ -106,26 +110,48 @@ func (e *Executor) discard(dir string) error {
 	return errors.Join(err, os.RemoveAll(aside))
 }
 
-func (e *Executor) layModule(ctx context.Context, dir string, spec executor.Spec) error {
-	module := filepath.Join(dir, control.ModuleFile)
+// layModule puts the module into the box, unless an execution before did.
+func (e *Executor) layModule(ctx context.Context, l *link, spec executor.Spec) error {
+	verdict, had := l.modules[spec.Module.String()]
+	if !had {
+		var err error
+		if verdict, err = e.layNewModule(ctx, l, spec); err != nil {
+			return err
+		}
+	}
+	if verdict.MinMemory > spec.Limits.Memory {
+		return refuse("the module starts with %d bytes of memory, and the job's limit is %d", verdict.MinMemory, spec.Limits.Memory)
+	}
+	return nil
+}
+
+func (e *Executor) layNewModule(ctx context.Context, l *link, spec executor.Spec) (v control.Verdict, err error) {
+	name := spec.Module.String()
+	dir := filepath.Join(l.box, control.BoxRead, name)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return v, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
+	module := filepath.Join(dir, control.BoxFile)
 	if err := e.cfg.Source.Export(ctx, spec.Owner, spec.Module, module, market.MaxModuleBytes); err != nil {
-		return fmt.Errorf("the module could not be read: %w", err)
+		return v, fmt.Errorf("the module could not be read: %w", err)
 	}
 	info, err := os.Lstat(module)
 	if err != nil {
-		return err
+		return v, err
 	}
 	if !info.Mode().IsRegular() {
-		return refuse("the module is a folder; it must be one WebAssembly file")
+		return v, refuse("the module is a folder; it must be one WebAssembly file")
 	}
-	least, err := e.compiled(ctx, spec.Module, module, filepath.Join(dir, control.CacheDir))
-	if err != nil {
-		return err
+	if v, err = e.compiled(ctx, spec.Module, module, filepath.Join(dir, control.BoxCode)); err != nil {
+		return v, err
 	}
-	if least > spec.Limits.Memory {
-		return refuse("the module starts with %d bytes of memory, and the job's limit is %d", least, spec.Limits.Memory)
-	}
-	return nil
+	l.modules[name] = v
+	return v, nil
 }
 
 // layInputs makes the guest's tree and gives back what the disk limit leaves for outputs.

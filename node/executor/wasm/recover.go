@@ -18,6 +18,7 @@ func (e *Executor) Recover(ctx context.Context) ([]executor.Execution, error) {
 	if err != nil {
 		return nil, err
 	}
+	used := map[string]bool{}
 	found := make([]executor.Execution, 0, len(entries))
 	for _, entry := range entries {
 		if err := ctx.Err(); err != nil {
@@ -36,8 +37,28 @@ func (e *Executor) Recover(ctx context.Context) ([]executor.Execution, error) {
 			return found, err
 		}
 		found = append(found, x)
+		if x.link != nil {
+			used[x.link.box] = true
+		}
 	}
-	return found, nil
+	return found, e.sweep(used)
+}
+
+// sweep removes the boxes of former processes that nothing runs in.
+func (e *Executor) sweep(used map[string]bool) error {
+	all, err := filepath.Glob(filepath.Join(filepath.Dir(e.boxes()), "*", "*"))
+	if err != nil {
+		return err
+	}
+	for _, box := range all {
+		if filepath.Dir(box) != e.boxes() && !used[box] {
+			if err := os.RemoveAll(box); err != nil {
+				return fmt.Errorf("a former sandbox's folder could not be removed: %w", err)
+			}
+			_ = os.Remove(filepath.Dir(box)) // the last one takes the folder along
+		}
+	}
+	return nil
 }
 
 // resume attaches to the supervisor, or where there is none takes the result.
@@ -45,6 +66,9 @@ func (e *Executor) resume(ctx context.Context, dir string, spec control.Spec) (*
 	l, err := dial(dir)
 	if err != nil {
 		l = nil
+	}
+	if l != nil {
+		l.box = spec.Box
 	}
 	x := newExecution(e, dir, spec, l)
 	if l == nil {

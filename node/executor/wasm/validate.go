@@ -34,7 +34,7 @@ func sandboxed(s executor.Spec, disk int64) control.Spec {
 	}
 	slices.Sort(env)
 	return control.Spec{
-		ID: s.ID, Owner: s.Owner, Args: s.Args, Env: env, Outputs: s.Outputs, RealTime: s.RealTime,
-		CPU: max(s.Limits.CPU, 1), Memory: s.Limits.Memory, Disk: disk, Log: s.Limits.Log, Time: s.Limits.Time,
+		ID: s.ID, Owner: s.Owner, Module: s.Module.String(), Args: s.Args, Env: env, Outputs: s.Outputs, RealTime: s.RealTime,
+		CPU: max(s.Limits.CPU, 1), Memory: s.Limits.Memory, Disk: disk, File: s.Limits.Disk, Log: s.Limits.Log, Time: s.Limits.Time,
 	}
 }

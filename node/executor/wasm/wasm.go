@@ -1,6 +1,7 @@
-// Package wasm runs WebAssembly jobs: WASI preview 1 modules on wazero, each
-// in a process of its own (cmd/souk-sandbox), under limits that are kept by
-// killing that process.
+// Package wasm runs WebAssembly jobs: WASI preview 1 modules on wazero, in
+// processes apart (cmd/souk-sandbox), under limits that are kept by killing the
+// process. One process runs one job at a time, and after it only jobs of the same
+// client.
 //
 // It promises that a job sees only its inputs, its outputs folder, its
 // arguments and environment; that nothing which ran for one owner is reused
@@ -16,6 +17,7 @@ package wasm
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,7 +42,7 @@ type Config struct {
 	Dir         string          // folder of its own for workspaces and compiled modules
 	SandboxPath string          // the souk-sandbox binary; empty: beside this program, else in $PATH
 	Source      executor.Source // where modules and inputs come from
-	Spares      int             // sandboxes started ahead of need; 0 is none
+	Spares      int             // fresh sandboxes started ahead of need; 0 is none
 	CompileTime time.Duration   // how long compiling one module may take; 0: 60 s
 	Log         *slog.Logger    // nil: slog.Default
 }
@@ -49,8 +51,9 @@ type Config struct {
 type Executor struct {
 	cfg     Config
 	sandbox string // path of the binary
+	boot    string // names this process among those that had the folder
 	machine string // names what machine code is made by and for
-	spares  *spares
+	pool    *pool
 	compile singleflight.Group
 
 	evicting sync.RWMutex // held for reading while the cache is used
@@ -92,7 +95,7 @@ func New(cfg Config) (*Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Executor{cfg: cfg, sandbox: path, running: map[string]*execution{}}
+	e := &Executor{cfg: cfg, sandbox: path, boot: rand.Text(), running: map[string]*execution{}}
 	if e.machine, err = fingerprint(path); err != nil {
 		return nil, err
 	}
@@ -101,13 +104,14 @@ func New(cfg Config) (*Executor, error) {
 		e.end()
 		return nil, fmt.Errorf("the wasm executor's folder can't be used: %w", err)
 	}
-	e.spares = newSpares(path, cfg.Spares, cfg.Log)
+	e.pool = newPool(path, e.boxes(), cfg.Spares, cfg.Log)
 	return e, nil
 }
 
 // The folders in Config.Dir.
 func (e *Executor) jobs() string  { return filepath.Join(e.cfg.Dir, "jobs") }
 func (e *Executor) cache() string { return filepath.Join(e.cfg.Dir, "cache", e.machine) }
+func (e *Executor) boxes() string { return filepath.Join(e.cfg.Dir, "boxes", e.boot) }
 func (e *Executor) waste() string { return filepath.Join(e.cfg.Dir, "waste") }
 
 // clean makes the folders, and removes what a former process was about to.
@@ -115,7 +119,7 @@ func (e *Executor) clean() error {
 	if err := os.RemoveAll(e.waste()); err != nil {
 		return err
 	}
-	for _, dir := range []string{e.jobs(), e.cache(), e.waste()} {
+	for _, dir := range []string{e.jobs(), e.cache(), e.boxes(), e.waste()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
@@ -126,7 +130,7 @@ func (e *Executor) clean() error {
 // Kind is "wasm".
 func (e *Executor) Kind() string { return Kind }
 
-// Close ends the spares and, unless detach is set, stops every execution and
+// Close ends the sandboxes that wait and, unless detach is set, stops every execution and
 // waits for it. After a detaching Close the executions have
 // control.OrphanGrace to be found by another Executor's Recover. A second Close
 // does nothing.
@@ -144,7 +148,6 @@ func (e *Executor) Close(detach bool) error {
 	e.mu.Unlock()
 	e.end()
 	e.compiling.Wait()
-	e.spares.close()
 	for _, x := range open {
 		if detach {
 			x.detach()
@@ -155,6 +158,7 @@ func (e *Executor) Close(detach bool) error {
 	for _, x := range open {
 		<-x.gone
 	}
+	e.pool.close()
 	return nil
 }
 

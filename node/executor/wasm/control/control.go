@@ -14,10 +14,19 @@ const (
 	ResultFile = "result.json"  // a Result, written once at the end
 	LogFile    = "log"          // stdout and stderr, append-only
 	SocketFile = "control.sock" // the supervisor listens here
-	ModuleFile = "module.wasm"
-	CacheDir   = "cache" // the compiled module, read-only for the guest
-	RootDir    = "root"  // the guest's "/": the inputs, read-only
-	OutDir     = "out"   // the guest's Outputs folder
+	RootDir    = "root"         // the guest's "/": the inputs, read-only
+	OutDir     = "out"          // the guest's Outputs folder
+)
+
+// The names in a box, to which a guest's process is shut in. Beside BoxRoot lies
+// a folder for each module, called by its CID.
+const (
+	BoxRead  = "read"        // what the guest may read
+	BoxWrite = "write"       // where it may write
+	BoxRoot  = "read/root"   // the RootDir of the execution that runs
+	BoxOut   = "write/out"   // its OutDir
+	BoxFile  = "module.wasm" // in a module's folder: the module
+	BoxCode  = "compiled"    // in a module's folder: its machine code
 )
 
 // OrphanGrace is how long an execution outlives the last connection to its
@@ -29,7 +38,7 @@ type Op string
 
 // The operations. Each is answered by the Status that it leads to.
 const (
-	OpPrepare Op = "prepare" // load the module of the workspace Dir
+	OpPrepare Op = "prepare" // load the module for the workspace Dir
 	OpStart   Op = "start"   // run it
 	OpStop    Op = "stop"    // kill it
 )
@@ -45,6 +54,8 @@ type Command struct {
 type Spec struct {
 	ID       string
 	Owner    string
+	Box      string // absolute path of the sandbox's box
+	Module   string // its CID, the name of its folder in the box
 	Args     []string
 	Env      []string // NAME=value, sorted
 	Outputs  string   // absolute guest path, or empty
@@ -52,6 +63,7 @@ type Spec struct {
 	CPU      int           // cores
 	Memory   int64         // bytes of guest memory
 	Disk     int64         // bytes that the outputs may hold
+	File     int64         // bytes that one file may hold, the same for all executions of a sandbox
 	Log      int64         // bytes
 	Time     time.Duration // from start
 }
@@ -76,6 +88,9 @@ type Status struct {
 	CPU     time.Duration
 	Memory  int64 // bytes, highest seen
 	Log     int64 // bytes
+	// Result is set with Ended, by a supervisor that is ready for another
+	// execution. Others end, and leave it on disk.
+	Result *Result `json:",omitempty"`
 }
 
 // Result is how an execution ended; Cause is an executor.Cause.
@@ -91,10 +106,13 @@ type Result struct {
 
 // Report is one line from a guest's process to its supervisor.
 type Report struct {
+	Up       bool   // the process is there
 	Ready    bool   // the module is loaded
 	Cause    string // set at the end
 	ExitCode int
 	Detail   string
+	Wrote    int64 // bytes of output, set at the end
+	Again    bool  // the process waits for another execution of its client
 }
 
 // Compile is what a compiling child is asked for, as JSON on its stdin, which

@@ -17,30 +17,36 @@ const maxFile = 1 << 20 // bytes of any JSON file in a workspace
 // Write puts v into dir/name so that after a crash the file is there whole or
 // not at all: written aside, synced, renamed, and the folder synced.
 func Write(dir, name string, v any) error {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	aside := filepath.Join(dir, "."+name)
-	if err := writeSynced(aside, raw); err != nil {
-		return err
-	}
-	if err := os.Rename(aside, filepath.Join(dir, name)); err != nil {
+	if err := put(dir, name, v, (*os.File).Sync); err != nil {
 		return err
 	}
 	return SyncDir(dir)
 }
 
-func writeSynced(path string, raw []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+// Put is Write without syncing: after a kill the file is there whole or not at
+// all, and after a power loss it may be missing or damaged. That is enough for
+// what says how a process stands, which a power loss ends.
+func Put(dir, name string, v any) error {
+	return put(dir, name, v, func(*os.File) error { return nil })
+}
+
+func put(dir, name string, v any, sync func(*os.File) error) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	aside := filepath.Join(dir, "."+name)
+	f, err := os.OpenFile(aside, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(raw)
-	return errors.Join(err, f.Sync(), f.Close())
+	if err = errors.Join(err, sync(f), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(aside, filepath.Join(dir, name))
 }
 
-// SyncDir makes the names in dir durable.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

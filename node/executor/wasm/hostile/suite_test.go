@@ -136,10 +136,7 @@ func (s *suite) processes(t *testing.T) (found []string) {
 // strange are names in a workspace that no sandbox put there, and an input that
 // was changed.
 func strange(workspace string) (names []string) {
-	known := []string{
-		control.SpecFile, control.ResultFile, control.LogFile, control.SocketFile, control.ModuleFile,
-		control.CacheDir, control.RootDir, control.OutDir,
-	}
+	known := []string{control.SpecFile, control.ResultFile, control.LogFile, control.SocketFile, control.RootDir, control.OutDir}
 	entries, _ := os.ReadDir(workspace)
 	for _, e := range entries {
 		if !slices.Contains(known, e.Name()) {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"souk/node"
 	"souk/node/client"
 	"souk/node/identity"
@@ -95,24 +97,23 @@ func newCrowd(ctx context.Context, r *rig, n int) (c crowd, err error) {
 
 // await waits until each of them finds a provider.
 func (c crowd) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	again := time.NewTicker(100 * time.Millisecond)
-	defer again.Stop()
+	var all errgroup.Group
 	for _, n := range c {
-		for {
-			offers, err := n.Client().Offers(ctx, client.Need{AllowSimulated: true})
-			if err == nil && len(offers) > 0 {
-				break
+		all.Go(func() error {
+			for {
+				offers, err := n.Client().Offers(ctx, client.Need{AllowSimulated: true})
+				if err == nil && len(offers) > 0 {
+					return nil
+				}
+				if ctx.Err() != nil {
+					return errors.Join(errors.New("a client finds no provider"), err)
+				}
 			}
-			select {
-			case <-again.C:
-			case <-ctx.Done():
-				return errors.Join(errors.New("a client finds no provider"), err)
-			}
-		}
+		})
 	}
-	return nil
+	return all.Wait()
 }
 
 func (c crowd) close() error {

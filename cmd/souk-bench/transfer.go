@@ -152,15 +152,15 @@ func sendBlob(ctx context.Context, dir string, space *blob.Space, root cid.Cid, 
 
 // transportOf names what a connection runs over.
 func transportOf(h host.Host, p peer.ID) string {
-	for _, c := range h.Network().ConnsToPeer(p) {
-		state := c.ConnState()
-		name := state.Transport
-		if state.Security != "" {
-			name += " with " + string(state.Security)
-		}
-		return name
+	open := h.Network().ConnsToPeer(p)
+	if len(open) == 0 {
+		return "nothing"
 	}
-	return "nothing"
+	state := open[0].ConnState()
+	if state.Security == "" {
+		return state.Transport
+	}
+	return state.Transport + " with " + string(state.Security)
 }
 
 // sendBare moves a file over one bare stream into a file on the other side.

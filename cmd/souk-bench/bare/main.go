@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string) error {
 		}
 		return ask(ctx, n, args[2:])
 	}
-	return errors.New("usage: souk-bench-bare idle | ask N ADDR...")
+	return errors.New("usage: souk-bench-bare idle, or souk-bench-bare ask N ADDR... with peer IDs")
 }
 
 func newHost() (host.Host, error) {

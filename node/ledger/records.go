@@ -56,7 +56,7 @@ type Lease struct {
 
 	State   market.State
 	Outcome market.Outcome
-	Lost    bool   // client: the provider can't be reached any more
+	Lost    bool   // client: the provider can't be reached any more; provider: it closed without a last receipt
 	Reason  string // one sentence on why it ended, for people
 
 	JobID   string // client: the job that this is an execution of

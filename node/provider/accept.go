@@ -9,7 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"souk/internal/money"
+	"souk/node/books"
 	"souk/node/capacity"
 	"souk/node/ledger"
 	leases "souk/protocol/lease"
@@ -49,17 +49,12 @@ func (p *Provider) accept(ctx context.Context, client peer.ID, a leases.Accepted
 	if err != nil {
 		return market.Signature{}, err
 	}
-	sig, err := p.signer.Sign(p.chain.Digest(a.Lease.Hash()))
-	if err != nil {
-		held.Release()
-		return market.Signature{}, err
-	}
 	l := p.newLease(a.Lease.Hash(), client, a.Quote, a.Terms, a.Job)
 	l.held, l.devices = held, held.Devices()
 	l.exchanged.Store(true)
-	err = p.Ledger.Update(ctx, func(tx *ledger.Tx) error {
-		rec, err := p.writeLease(tx, client, a, sig, held)
-		if err != nil {
+	var rec ledger.Lease
+	err = p.Ledger.Update(ctx, func(tx *ledger.Tx) (err error) {
+		if rec, err = p.writeLease(tx, client, a, held); err != nil {
 			return err
 		}
 		l.rec = rec
@@ -74,7 +69,7 @@ func (p *Provider) accept(ctx context.Context, client peer.ID, a leases.Accepted
 	p.start(l, l.prepare)
 	p.freeChanged()
 	p.Notify(Event{At: p.Now(), Kind: Leased, Peer: client.String(), Lease: l.hash.Hex(), Text: a.Job.Name})
-	return sig, nil
+	return market.SignatureFrom(rec.ProviderSignature)
 }
 
 // answered finds the stored answer to an accept that comes again.
@@ -139,23 +134,16 @@ func (p *Provider) hold(ctx context.Context, a leases.Accepted) (*capacity.Reser
 
 // writeLease is the one write that makes the lease: quote, channel, voucher
 // and lease together.
-func (p *Provider) writeLease(tx *ledger.Tx, client peer.ID, a leases.Accepted, sig market.Signature, held *capacity.Reservation) (ledger.Lease, error) {
+func (p *Provider) writeLease(tx *ledger.Tx, client peer.ID, a leases.Accepted, held *capacity.Reservation) (ledger.Lease, error) {
 	q, err := tx.Quote(a.Quote.Hash())
 	if err != nil {
 		return ledger.Lease{}, err
 	}
-	if q.Void {
-		return ledger.Lease{}, wire.Refuse(wire.Void, "the quote was voided when its status was asked; ask for a new one")
+	ch, err := tx.Channel(ledger.Provider, a.Quote.Channel)
+	if errors.Is(err, ledger.ErrNotFound) {
+		ch, err = ledger.Channel{ID: a.Quote.Channel, Role: ledger.Provider, Peer: client.String(), Chain: p.chain}, nil
 	}
-	if !q.Lease.IsZero() {
-		return ledger.Lease{}, wire.Refuse(wire.WrongState, "the quote was accepted already; ask for a new one")
-	}
-	now := p.nowMillis()
-	state, err := market.Next(market.Quoted, market.Accepted, market.Moment{Now: now, ExpiresAt: a.Quote.ExpiresAt, StartBy: a.Quote.StartBy})
 	if err != nil {
-		return ledger.Lease{}, wire.Refuse(wire.Expired, "%v", err).Near("a quote is good for %s", QuoteValidity)
-	}
-	if err := p.takeVoucher(tx, client, a); err != nil {
 		return ledger.Lease{}, err
 	}
 	holding, err := json.Marshal(held.Holding())
@@ -165,55 +153,16 @@ func (p *Provider) writeLease(tx *ledger.Tx, client peer.ID, a leases.Accepted, 
 	rec := ledger.Lease{
 		Hash: a.Lease.Hash(), Role: ledger.Provider, Peer: client.String(), Channel: a.Quote.Channel, Chain: p.chain,
 		Quote: a.Block, QuoteSignature: a.Signature[:], Request: q.Request, Terms: a.TermBlock, Block: a.LeaseBlock,
-		ClientSignature: a.ClientSignature[:], ProviderSignature: sig[:], Job: a.JobBlock, State: state, Created: now, Holding: holding,
+		ClientSignature: a.ClientSignature[:], Job: a.JobBlock, Holding: holding,
 	}
-	q.Lease = rec.Hash
-	return rec, errors.Join(tx.PutQuote(q), tx.PutLease(rec))
-}
-
-// takeVoucher keeps the voucher that came with an accept and checks that the
-// channel then covers the lease's prepaid ticks.
-func (p *Provider) takeVoucher(tx *ledger.Tx, client peer.ID, a leases.Accepted) error {
-	ch, err := tx.Channel(ledger.Provider, a.Quote.Channel)
-	if errors.Is(err, ledger.ErrNotFound) {
-		ch = ledger.Channel{ID: a.Quote.Channel, Role: ledger.Provider, Peer: client.String(), Config: a.Config.Encode(), Chain: p.chain}
-		err = nil
-	}
-	if err != nil {
-		return err
-	}
-	ch.Config = a.Config.Encode() // a channel that was adopted came without
+	acceptance := books.Acceptance{Quote: a.Quote, Terms: a.Terms, Lease: rec, Config: a.Config.Encode()}
 	if a.Voucher != nil {
-		if ch, err = raise(tx, ch, *a.Voucher, a.VoucherSignature, p.nowMillis()); err != nil {
-			return err
-		}
+		acceptance.Voucher = &books.Voucher{Voucher: *a.Voucher, Signature: a.VoucherSignature}
 	}
-	if !a.Quote.TickPrice.IsZero() {
-		cover := p.cover(ch, market.Hash{})
-		cover.Credit = cover.Credit.Add(a.Quote.TickPrice.Times(uint64(a.Terms.CreditTicks)))
-		if prepaid := a.Quote.Part(market.Amount{}, a.Terms.PrepayTicks, false); !cover.MayStart(prepaid) {
-			cover.Started = cover.Started.Add(prepaid)
-			return wire.Refuse(wire.BadVoucher, "the voucher doesn't cover what is signed and the prepaid ticks: %s USD more is needed%s", money.Format(cover.Missing()), p.disputed(ch)).
-				Near("a voucher of %s USD", money.Format(ch.Voucher.Add(cover.Missing())))
-		}
-		if err := p.affords(client, a); err != nil {
-			return err
-		}
+	counter := books.Counter{Quote: q, Channel: ch, Running: p.stakes(ch.ID), CreditLeft: p.creditLeft(client)}
+	w, err := p.side.Accept(counter, acceptance, p.nowMillis())
+	if err != nil {
+		return ledger.Lease{}, notAccepted(err)
 	}
-	return tx.PutChannel(ch)
-}
-
-// raise keeps a voucher if it is the highest; a lower valid one changes nothing.
-func raise(tx *ledger.Tx, ch ledger.Channel, v market.Voucher, sig market.Signature, now uint64) (ledger.Channel, error) {
-	if !ch.Voucher.Less(v.Max) {
-		return ch, nil
-	}
-	ch.Voucher, ch.Signature = v.Max, sig[:]
-	if err := tx.PutChannel(ch); err != nil {
-		return ch, err
-	}
-	if err := tx.AddVoucher(ch.Role, ledger.Voucher{Channel: ch.ID, Block: v.Encode(), Max: v.Max, Signature: sig[:], At: now}); err != nil {
-		return ch, err
-	}
-	return tx.Channel(ch.Role, ch.ID) // AddVoucher counts in it
+	return *w.Lease, w.Store(tx)
 }

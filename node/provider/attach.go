@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"souk/node/books"
 	"souk/node/executor"
 	"souk/node/ledger"
 	"souk/protocol/market"
@@ -71,7 +72,7 @@ func (p *Provider) enter(l *lease, a *attachment, hold bool) *attachment {
 		other.mu.Lock()
 	} else {
 		l.mu.Lock()
-		if over(l.rec.State) { // else its accept has just failed
+		if books.Over(l.rec.State) { // else its accept has just failed
 			p.leases[l.hash] = l
 		}
 	}
@@ -127,7 +128,7 @@ func (p *Provider) look(ctx context.Context, client peer.ID, h market.Hash) (*le
 	if err != nil {
 		return nil, err
 	}
-	if !over(rec.State) {
+	if !books.Over(rec.State) {
 		return nil, nil
 	}
 	return p.revive(rec)
@@ -167,7 +168,7 @@ func (a *attachment) receive(ctx context.Context) error {
 // cancel notes, durably, that the client wants the lease to end.
 func (l *lease) cancel(ctx context.Context) error {
 	return l.update(ctx, func(_ *ledger.Tx, rec *ledger.Lease) error {
-		if rec.Cancelled || over(rec.State) {
+		if rec.Cancelled || books.Over(rec.State) {
 			return errUnchanged
 		}
 		rec.Cancelled = true
@@ -215,6 +216,9 @@ func (a *attachment) send(ctx context.Context, received <-chan error) error {
 // catchUp sends the state and the receipts that the client lacks. The last
 // receipt goes with Done, after all of the log.
 func (a *attachment) catchUp(ctx context.Context, rec ledger.Lease) error {
+	if rec.Lost { // what it has an outcome for is no receipt
+		return wire.Refuse(wire.WrongState, "the lease is closed without a last receipt: %s", rec.Reason)
+	}
 	if s, detail := string(rec.State), a.l.detail(rec); s != a.state || detail != a.detail {
 		a.state, a.detail = s, detail
 		if err := a.sendState(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/wire"
 )
@@ -60,7 +61,7 @@ func (l *lease) exchangeOnce(ctx context.Context) error {
 func (p *Provider) askForLast(live []ledger.Lease) error {
 	asked := map[account]bool{}
 	for _, rec := range live {
-		if !over(rec.State) {
+		if !books.Over(rec.State) {
 			continue
 		}
 		l, err := p.revive(rec)

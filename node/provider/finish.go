@@ -9,6 +9,7 @@ import (
 	"github.com/ipfs/go-cid"
 
 	"souk/node/blob"
+	"souk/node/books"
 	"souk/node/executor"
 	"souk/node/ledger"
 	"souk/protocol/market"
@@ -83,27 +84,17 @@ func (l *lease) endWith(ctx context.Context, outcome market.Outcome, r executor.
 	if heard, err := l.awaitExchange(ctx); err != nil || !heard {
 		return errors.Join(err, l.abandon(ctx, outcome))
 	}
-	rec, _, _ := l.snapshot()
-	units := max(rec.Newest.Units, min(uint64(r.Ran.Milliseconds()), l.quote.MaxMillis)) //nolint:gosec // positive
-	var charged market.Amount                                                            // at least what was signed before
-	if rec.Started > 0 && outcome != market.ProviderFailed {
-		charged = l.quote.Charge(units)
-	}
 	body := l.body(u)
 	body.Cause, body.Detail, body.Outputs = string(r.Cause), clip(r.Detail), outputs
 	if r.Cause == executor.Exited {
 		body.ExitCode = &r.ExitCode
 	}
-	err := l.sign(ctx, outcome, units, charged, body, func(rec *ledger.Lease) (err error) {
-		rec.Reason, rec.Ended = body.Detail, l.p.nowMillis()
-		if outputs != nil {
-			rec.Outputs = outputs.String()
-		}
-		charged = rec.Newest.Charged
-		rec.State, err = market.Next(rec.State, market.End, l.moment())
-		return err
-	})
-	if errors.Is(err, errOver) {
+	st := books.Statement{Outcome: outcome, Units: uint64(r.Ran.Milliseconds()), Detail: body.Detail} //nolint:gosec // positive
+	if outputs != nil {
+		st.Outputs = outputs.String()
+	}
+	charged, err := l.sign(ctx, st, body)
+	if errors.Is(err, books.ErrEnded) {
 		return l.reload(ctx)
 	}
 	if err != nil {
@@ -119,63 +110,38 @@ func (l *lease) abandon(ctx context.Context, outcome market.Outcome) error {
 		return nil // the node closes; a later start goes on from here
 	}
 	return l.update(ctx, func(_ *ledger.Tx, rec *ledger.Lease) error {
-		if over(rec.State) {
+		ended, err := books.Abandon(*rec, outcome, l.p.nowMillis())
+		if errors.Is(err, books.ErrEnded) {
 			return errUnchanged
 		}
-		rec.Outcome, rec.Ended = outcome, l.p.nowMillis()
-		rec.Reason = "the client was not heard of again, so nothing more was signed"
-		for _, e := range []market.Event{market.End, market.Close} {
-			next, err := market.Next(rec.State, e, l.moment())
-			if err != nil {
-				return err
-			}
-			rec.State = next
-		}
-		return nil
+		*rec = ended
+		return err
 	})
 }
 
-// sign signs the lease's next receipt, at no less than the one before.
-// Receipt, mark and channel are one durable write; the client sees the receipt
-// only afterwards. It is errOver if there is a last receipt already.
-func (l *lease) sign(ctx context.Context, outcome market.Outcome, units uint64, charged market.Amount, body market.Body, with func(*ledger.Lease) error) error {
-	block, err := body.Encode()
-	if err != nil {
-		return err
+// sign signs the lease's next receipt and gives the charge in it. Receipt, mark
+// and channel are one durable write; the client sees the receipt only
+// afterwards. It is books.ErrEnded if there is a last receipt already.
+func (l *lease) sign(ctx context.Context, st books.Statement, body market.Body) (charged market.Amount, err error) {
+	if st.Body, err = body.Encode(); err != nil {
+		return charged, err
 	}
 	err = l.update(ctx, func(tx *ledger.Tx, rec *ledger.Lease) error {
-		if over(rec.State) {
-			return errOver
-		}
-		before := rec.Newest
-		r := market.Receipt{
-			Lease: l.hash, Seq: before.Seq + 1, Previous: before.Hash, Units: max(units, before.Units),
-			Charged: market.MaxAmount(charged, before.Charged), Outcome: outcome, BodyHash: market.BlockHash(block),
-		}
-		sig, err := l.p.signer.Sign(l.p.chain.Digest(r.Hash()))
-		if err != nil {
-			return err
-		}
 		ch, err := tx.Channel(ledger.Provider, l.channel)
 		if err != nil {
 			return err
 		}
-		ch.Signed = ch.Signed.Add(r.Charged).Sub(before.Charged)
-		rec.Newest = ledger.Mark{Seq: r.Seq, Hash: r.Hash(), Units: r.Units, Charged: r.Charged}
-		rec.Outcome = outcome
-		if with != nil {
-			if err := with(rec); err != nil {
-				return err
-			}
+		w, err := l.p.side.Sign(*rec, ch, l.quote, st, l.p.nowMillis())
+		if err != nil {
+			return err
 		}
-		return errors.Join(tx.PutChannel(ch), tx.PutReceipt(ledger.Provider, ledger.Receipt{
-			Lease: l.hash, Seq: r.Seq, Block: r.Encode(), ProviderSignature: sig[:], Body: block,
-		}))
+		charged = w.Lease.Newest.Charged
+		return w.StoreBut(tx, rec)
 	})
-	if err == nil && outcome == market.NotEnded {
+	if err == nil && st.Outcome == market.NotEnded {
 		l.p.Notify(Event{At: l.p.Now(), Kind: Ticked, Peer: l.peer.String(), Lease: l.hash.Hex(), Charged: &charged})
 	}
-	return err
+	return charged, err
 }
 
 // clip keeps a sentence in a receipt's body short.

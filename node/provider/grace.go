@@ -1,12 +1,11 @@
 package provider
 
 import (
-	"bytes"
 	"context"
 	"time"
 
+	"souk/node/books"
 	"souk/node/ledger"
-	"souk/protocol/market"
 )
 
 // What a receipt's body says of a process that the provider stopped. Clients
@@ -19,48 +18,34 @@ const (
 
 // covered tells whether the tick that runs now may.
 func (l *lease) covered(ctx context.Context) bool {
-	if l.quote.TickPrice.IsZero() {
-		return true
-	}
-	ok := false
-	err := l.p.Ledger.View(ctx, func(tx *ledger.Tx) error {
-		ch, err := tx.Channel(ledger.Provider, l.channel)
-		ok = err == nil && l.p.cover(ch, l.hash).MayStart(l.nextTick())
+	var ch ledger.Channel
+	err := l.p.Ledger.View(ctx, func(tx *ledger.Tx) (err error) {
+		ch, err = tx.Channel(ledger.Provider, l.channel)
 		return err
 	})
-	return ok && err == nil
+	return err == nil && books.Covered(ch, l.p.stakes(l.channel), l.stake())
 }
 
-// mostUncovered tells whether of the channel's leases this is the one to
-// stop: the one with the most charge that no countersignature stands for. If
-// it is another, that one is told.
+// mostUncovered tells whether of the channel's leases this is the one to stop
+// for want of cover. If it is another, that one is told.
 func (l *lease) mostUncovered(ctx context.Context) bool {
 	if l.covered(ctx) {
 		return false
 	}
-	worst, most := l, l.uncovered()
+	running := []books.Stake{l.stake()}
 	l.p.mu.Lock()
 	for _, other := range l.p.leases {
-		if other == l || other.channel != l.channel || other.execution() == nil || !other.running() {
-			continue
-		}
-		theirs := other.uncovered()
-		if c := theirs.Cmp(most); c > 0 || c == 0 && bytes.Compare(other.hash[:], worst.hash[:]) > 0 {
-			worst, most = other, theirs
+		if other != l && other.channel == l.channel && other.execution() != nil && other.running() {
+			running = append(running, other.stake())
 		}
 	}
+	worst := l.p.leases[books.Worst(running)]
 	l.p.mu.Unlock()
-	if worst == l {
+	if worst == l || worst == nil {
 		return true
 	}
 	worst.evict(true)
 	return false
-}
-
-func (l *lease) uncovered() market.Amount {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.rec.Newest.Charged.Sub(l.rec.Countersigned.Charged).Add(l.unsigned).Add(l.nextTickLocked())
 }
 
 // evict makes the lease stop unless it is covered when its supervisor looks.
@@ -80,7 +65,7 @@ func (l *lease) isEvicted() bool {
 }
 
 // grace is the time that a process goes on while the countersignature for the
-// tick before is on its way: a tick, at least MinGrace, at most MaxGrace.
+// tick before is on its way.
 type grace struct {
 	d       time.Duration
 	t       *time.Timer
@@ -88,7 +73,7 @@ type grace struct {
 }
 
 func newGrace(tickUnits uint64) *grace {
-	g := &grace{d: min(max(millis(tickUnits), MinGrace), MaxGrace), t: time.NewTimer(time.Hour)}
+	g := &grace{d: books.Grace(tickUnits), t: time.NewTimer(time.Hour)}
 	g.stop()
 	return g
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/market"
 )
@@ -140,7 +141,7 @@ func (p *Provider) keepsLog(ctx context.Context, h market.Hash) (keep bool, err 
 			return err
 		}
 		t, err := market.DecodeTerms(rec.Terms)
-		keep = !over(rec.State) || p.nowMillis() < t.KeepUntil
+		keep = !books.Over(rec.State) || p.nowMillis() < t.KeepUntil
 		return err
 	})
 	if errors.Is(err, ledger.ErrNotFound) {

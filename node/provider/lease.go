@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"souk/node/blob"
+	"souk/node/books"
 	"souk/node/capacity"
 	"souk/node/device"
 	"souk/node/executor"
@@ -24,9 +25,6 @@ const (
 	messagesPerSecond = 5
 	messagesAtOnce    = 64
 )
-
-// errOver is a lease whose last receipt is signed already.
-var errOver = errors.New("the lease has ended")
 
 // errUnchanged, from an update's change, says that there is nothing to write.
 var errUnchanged = errors.New("nothing to write")
@@ -123,13 +121,10 @@ func (l *lease) settle() {
 	defer l.p.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conv == nil && over(l.rec.State) && l.p.leases[l.hash] == l {
+	if l.conv == nil && books.Over(l.rec.State) && l.p.leases[l.hash] == l {
 		delete(l.p.leases, l.hash)
 	}
 }
-
-// over tells that a lease in that state has its last receipt.
-func over(s market.State) bool { return s == market.Finishing || s == market.Closed }
 
 // protect counts the leases for which a peer's connections are kept.
 func (p *Provider) protect(who peer.ID, by int) {
@@ -253,15 +248,11 @@ func (l *lease) giveBack() {
 	l.p.freeChanged()
 }
 
-// nextTick is what the tick that runs or comes next costs at most.
-func (l *lease) nextTick() market.Amount {
+// stake is what the lease has at stake on its channel now.
+func (l *lease) stake() books.Stake {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.nextTickLocked()
-}
-
-func (l *lease) nextTickLocked() market.Amount {
-	return market.MinAmount(l.quote.TickPrice, l.quote.Ceiling().Sub(l.rec.Newest.Charged).Sub(l.unsigned))
+	return books.StakeOf(l.rec, l.quote, l.terms, l.unsigned)
 }
 
 func (l *lease) keepUntil() time.Time { return time.UnixMilli(int64(min(l.terms.KeepUntil, 1<<62))) } //nolint:gosec // capped

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"souk/node/books"
 	"souk/node/ledger"
 	leases "souk/protocol/lease"
 	"souk/protocol/market"
@@ -18,107 +19,74 @@ func (l *lease) countersigned(ctx context.Context, m *pb.Countersign) error {
 	if err != nil {
 		return wire.Malformed("%v", err)
 	}
-	voucher, vsig, err := l.voucher(m.GetVoucher())
+	voucher, err := l.voucher(m.GetVoucher())
 	if err != nil {
 		return wire.Malformed("%v", err)
 	}
-	closed, raised := false, false
-	err = l.update(ctx, func(tx *ledger.Tx, rec *ledger.Lease) error {
-		ch, err := tx.Channel(ledger.Provider, l.channel)
+	var t books.Taken
+	err = l.update(ctx, func(tx *ledger.Tx, rec *ledger.Lease) (err error) {
+		t, err = l.taken(tx, *rec, books.Countersignature{Seq: m.GetSeq(), Signature: sig, Voucher: voucher})
 		if err != nil {
 			return err
 		}
-		if voucher != nil {
-			raised = ch.Voucher.Less(voucher.Max)
-			if ch, err = raise(tx, ch, *voucher, vsig, l.p.nowMillis()); err != nil {
-				return err
-			}
-		}
-		before := rec.Countersigned.Seq
-		closed, err = l.credit(tx, rec, ch, m.GetSeq(), sig)
-		if err == nil && !raised && rec.Countersigned.Seq == before {
+		if !t.Changed() {
 			return errUnchanged
 		}
-		return err
+		return t.StoreBut(tx, rec)
 	})
-	if err == nil && closed {
+	if err == nil && t.Closed {
 		l.close()
 	}
-	if err == nil && raised {
+	if err == nil && t.Raised {
 		l.p.wakeOthers(l)
 	}
 	return stored(err)
 }
 
-func (l *lease) voucher(m *pb.Voucher) (*market.Voucher, market.Signature, error) {
+func (l *lease) voucher(m *pb.Voucher) (*books.Voucher, error) {
 	if m == nil {
-		return nil, market.Signature{}, nil
+		return nil, nil //nolint:nilnil // none came
 	}
 	parties := leases.Parties{Chain: l.p.chain, Provider: l.p.Address(), Client: l.quote.Client}
 	v, sig, err := leases.ReadVoucher(m, parties, l.channel)
-	return &v, sig, err
+	return &books.Voucher{Voucher: v, Signature: sig}, err
 }
 
-// credit books the client's signature on receipt seq, and closes the lease
-// with that on its last one.
-func (l *lease) credit(tx *ledger.Tx, rec *ledger.Lease, ch ledger.Channel, seq uint32, sig market.Signature) (closed bool, err error) {
-	r, err := tx.Receipt(ledger.Provider, l.hash, seq)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return false, wire.Malformed("no receipt %d was sent", seq)
-	}
+// taken decides on the client's signature on a receipt, and counts a settled
+// lease in the client's favour.
+func (l *lease) taken(tx *ledger.Tx, rec ledger.Lease, c books.Countersignature) (t books.Taken, err error) {
+	ch, err := tx.Channel(ledger.Provider, l.channel)
 	if err != nil {
-		return false, err
+		return t, err
 	}
-	doc, err := market.DecodeReceipt(r.Block)
-	if err != nil {
-		return false, err
+	var known *ledger.Receipt
+	r, err := tx.Receipt(ledger.Provider, l.hash, c.Seq)
+	switch {
+	case err == nil:
+		known = &r
+	case !errors.Is(err, ledger.ErrNotFound):
+		return t, err
 	}
-	if err := sig.Verify(l.p.chain.Digest(doc.Hash()), l.quote.Client); err != nil {
-		return false, wire.Malformed("receipt %d: %v", seq, err)
+	t, err = l.p.side.Countersigned(rec, ch, l.quote.Client, known, c, l.p.nowMillis())
+	if errors.Is(err, books.ErrNoReceipt) || errors.Is(err, market.ErrSignature) {
+		return t, wire.Malformed("%v", err)
 	}
-	if seq <= rec.Countersigned.Seq {
-		return false, nil
+	if err == nil && t.Settled {
+		err = l.p.remember(tx, *t.Lease)
 	}
-	r.ClientSignature = sig[:]
-	ch.Due = ch.Due.Add(doc.Charged).Sub(rec.Countersigned.Charged)
-	rec.Countersigned = ledger.Mark{Seq: seq, Hash: doc.Hash(), Units: doc.Units, Charged: doc.Charged}
-	if err := errors.Join(tx.PutReceipt(ledger.Provider, r), tx.PutChannel(ch)); err != nil {
-		return false, err
-	}
-	if doc.Outcome == market.NotEnded {
-		return false, nil
-	}
-	if rec.State == market.Closed { // nobody waited for it any more; it counts all the same
-		return false, l.remember(tx, *rec)
-	}
-	if rec.State, err = market.Next(rec.State, market.Close, l.moment()); err != nil {
-		return false, err
-	}
-	return true, l.remember(tx, *rec)
+	return t, err
 }
 
-// remember counts a settled lease in the client's favour. One that cost
-// nothing earns nothing: credit and holds would be had for free.
-func (l *lease) remember(tx *ledger.Tx, rec ledger.Lease) error {
-	p, err := tx.Peer(rec.Peer)
+// remember counts a settled lease in the books on its client.
+func (p *Provider) remember(tx *ledger.Tx, rec ledger.Lease) error {
+	client, err := tx.Peer(rec.Peer)
 	if errors.Is(err, ledger.ErrNotFound) {
-		p, err = ledger.Peer{ID: rec.Peer}, nil
+		client, err = ledger.Peer{ID: rec.Peer}, nil
 	}
 	if err != nil {
 		return err
 	}
-	switch rec.Outcome {
-	case market.Succeeded, market.JobFailed:
-		p.Good++
-	case market.ProviderFailed:
-		p.Failed++
-	}
-	if !rec.Countersigned.Charged.IsZero() {
-		p.Receipts += uint64(rec.Countersigned.Seq)
-	}
-	p.Paid = p.Paid.Add(rec.Countersigned.Charged)
-	p.SeenAt = l.p.nowMillis()
-	return tx.PutPeer(p)
+	return tx.PutPeer(books.Remember(client, rec, p.nowMillis()))
 }
 
 // wakeOthers tells the leases on the same channel that its voucher rose.

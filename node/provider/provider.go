@@ -26,6 +26,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"souk/node/blob"
+	"souk/node/books"
 	"souk/node/capacity"
 	"souk/node/device"
 	"souk/node/executor"
@@ -43,8 +44,6 @@ const (
 	PrepareTime     = 15 * time.Minute // from a quote's expiry to its startBy: inputs come in and the module is compiled
 	KeepOutputs     = 24 * time.Hour   // after the latest end of a lease
 	DefaultPatience = time.Minute      // the longest that a lease waits for the next block of its inputs, or then for an attach
-	MinGrace        = time.Second      // at a boundary, while the countersignature is on its way
-	MaxGrace        = 10 * time.Second
 	MaxCreditTicks  = 10
 	CreditEvery     = 20 // countersigned receipts earn a tick of credit
 )
@@ -122,6 +121,7 @@ type Provider struct {
 	Config
 	signer    *market.Signer
 	chain     market.Chain
+	side      books.Side // decides what is signed and accepted
 	shelf     *shelf
 	twins     *status.Boots
 	quotes    *openQuotes
@@ -185,6 +185,7 @@ func New(c Config) (*Provider, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Provider{
 		Config: c, signer: signer, chain: market.NoChain(c.Network), ctx: ctx, cancel: cancel,
+		side:  books.NewSide(market.NoChain(c.Network), signer),
 		shelf: executors, twins: status.NewBoots(c.Host, c.Boot),
 		quotes: newOpenQuotes(), leases: map[market.Hash]*lease{}, holders: map[peer.ID]int{},
 		changed: make(chan struct{}), agreed: agreed,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"souk/node/books"
 	"souk/node/ledger"
 	leases "souk/protocol/lease"
 	"souk/protocol/market"
@@ -80,10 +81,11 @@ func (p *Provider) adopt(ctx context.Context, client peer.ID, channel market.Has
 		if errors.Is(err, ledger.ErrNotFound) {
 			return nil // no lease of ours on it: a voucher alone promises nothing that we must keep
 		}
-		if err == nil {
-			_, err = raise(tx, ch, v, sig, p.nowMillis())
+		if err != nil {
+			return err
 		}
-		return err
+		w, _ := books.Raise(ch, books.Voucher{Voucher: v, Signature: sig}, p.nowMillis())
+		return w.Store(tx)
 	})
 }
 
@@ -93,67 +95,34 @@ func (p *Provider) adoptLease(tx *ledger.Tx, client peer.ID, parties leases.Part
 	if len(d.GetProviderSignature()) == 0 {
 		return nil // we never answered its accept
 	}
-	q, doc, err := leases.ReadDocuments(d, parties, channel)
+	shown, err := books.ReadShown(d, client.String(), parties, channel)
+	if err == nil {
+		shown, err = shown.With(d.GetReceipt(), parties)
+	}
 	if err != nil {
-		return wire.Malformed("lease: %v", err)
+		return wire.Malformed("%v", err)
 	}
-	rec, err := tx.Lease(ledger.Provider, doc.Hash())
-	if errors.Is(err, ledger.ErrNotFound) {
-		rec, err = p.forgotten(tx, client, q, doc, d)
-	}
-	if err != nil || d.GetReceipt() == nil {
+	var known *ledger.Lease
+	rec, err := tx.Lease(ledger.Provider, shown.Lease.Hash)
+	switch {
+	case err == nil:
+		known = &rec
+	case !errors.Is(err, ledger.ErrNotFound):
 		return err
 	}
-	return p.adoptReceipt(tx, rec, parties, d.GetReceipt())
-}
-
-// forgotten puts a lease back in the books that a restored backup lost. Its
-// process is gone, so the next start ends it as provider_failed.
-func (p *Provider) forgotten(tx *ledger.Tx, client peer.ID, q leases.Quoted, doc market.Lease, d *pb.LeaseDocuments) (ledger.Lease, error) {
-	p.Log.Warn("a lease that this ledger lost", "lease", doc.Hash(), "client", client)
-	rec := ledger.Lease{
-		Hash: doc.Hash(), Role: ledger.Provider, Peer: client.String(), Channel: q.Quote.Channel, Chain: p.chain,
-		Quote: d.GetQuote(), QuoteSignature: d.GetQuoteSignature(), Terms: d.GetTerms(), Block: d.GetLease(),
-		ClientSignature: d.GetClientSignature(), ProviderSignature: d.GetProviderSignature(), Job: d.GetJob(),
-		State: market.Closed, Outcome: market.ProviderFailed, Created: p.nowMillis(), Reason: "this ledger was restored from a backup that lacks the lease",
-	}
-	_, err := tx.Channel(ledger.Provider, rec.Channel)
+	ch, err := tx.Channel(ledger.Provider, channel)
 	if errors.Is(err, ledger.ErrNotFound) {
-		err = tx.PutChannel(ledger.Channel{ID: rec.Channel, Role: ledger.Provider, Peer: rec.Peer, Config: q.Config.Encode(), Chain: p.chain})
+		ch, err = ledger.Channel{ID: channel, Role: ledger.Provider, Peer: client.String(), Config: (market.ChannelConfig{}).Encode(), Chain: p.chain}, nil
 	}
-	record := ledger.Quote{Hash: q.Quote.Hash(), Peer: rec.Peer, Block: q.Block, Signature: q.Signature[:], Terms: q.TermBlock, Channel: rec.Channel, Config: q.Config.Encode(), ExpiresAt: q.Quote.ExpiresAt, Lease: rec.Hash}
-	return rec, errors.Join(err, tx.PutQuote(record), tx.PutLease(rec))
-}
-
-// adoptReceipt takes over a receipt that the ledger lacks, and a client's
-// signature on one that it has.
-func (p *Provider) adoptReceipt(tx *ledger.Tx, rec ledger.Lease, parties leases.Parties, m *pb.Receipt) error {
-	r, sig, err := leases.ReadReceipt(m, parties)
-	if err != nil {
-		return wire.Malformed("receipt: %v", err)
-	}
-	newer, signed := r.Seq > rec.Newest.Seq, len(m.GetClientSignature()) > 0 && r.Seq > rec.Countersigned.Seq
-	if r.Lease != rec.Hash || !newer && !signed {
-		return nil
-	}
-	ch, err := tx.Channel(ledger.Provider, rec.Channel)
 	if err != nil {
 		return err
 	}
-	mark := ledger.Mark{Seq: r.Seq, Hash: r.Hash(), Units: r.Units, Charged: r.Charged}
-	if newer {
-		p.Log.Warn("a receipt that this ledger lost", "lease", rec.Hash, "seq", r.Seq)
-		ch.Signed = ch.Signed.Add(r.Charged).Sub(rec.Newest.Charged)
-		rec.Newest = mark
+	a := books.AdoptAsProvider(known, ch, shown, p.nowMillis())
+	if a.News {
+		p.Log.Warn("adopted what this ledger lacked: was it restored from a backup?", "lease", shown.Lease.Hash, "client", client, "forgotten", a.Forgotten)
 	}
-	if signed {
-		ch.Due = ch.Due.Add(r.Charged).Sub(rec.Countersigned.Charged)
-		rec.Countersigned = mark
+	if err := a.Store(tx); err != nil || !a.Settled {
+		return err
 	}
-	if r.Outcome != market.NotEnded {
-		rec.Outcome, rec.State = r.Outcome, market.Closed
-	}
-	return errors.Join(tx.PutChannel(ch), tx.PutLease(rec), tx.PutReceipt(ledger.Provider, ledger.Receipt{
-		Lease: rec.Hash, Seq: r.Seq, Block: m.GetReceipt(), ProviderSignature: sig[:], ClientSignature: m.GetClientSignature(), Body: m.GetBody(),
-	}))
+	return p.remember(tx, *a.Lease)
 }

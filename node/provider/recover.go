@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"souk/node/books"
 	"souk/node/capacity"
 	"souk/node/executor"
 	"souk/node/ledger"
@@ -88,7 +89,7 @@ func (p *Provider) takeUp(ctx context.Context, rec ledger.Lease, execs map[strin
 	if err != nil {
 		return fmt.Errorf("lease %s: %w", rec.Hash, err)
 	}
-	if over(rec.State) { // only the last countersignature is missing
+	if books.Over(rec.State) { // only the last countersignature is missing
 		return nil
 	}
 	exec := execs[l.hash.Hex()]

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"souk/node/books"
 	"souk/node/executor"
 	"souk/protocol/market"
 )
@@ -94,14 +95,13 @@ func (l *lease) tick(ctx context.Context, exec executor.Execution, units uint64)
 		l.holdBack(market.Amount{})
 		return nil // the timer came early
 	}
-	charged := l.quote.Charge(units)
 	if !l.exchanged.Load() {
-		l.holdBack(charged.Sub(rec.Newest.Charged))
+		l.holdBack(books.Charge(rec, l.quote, market.NotEnded, units).Sub(rec.Newest.Charged))
 		return nil
 	}
-	err := l.sign(ctx, market.NotEnded, units, charged, l.body(exec.Usage()), nil)
+	_, err := l.sign(ctx, books.Statement{Units: units}, l.body(exec.Usage()))
 	l.holdBack(market.Amount{})
-	if errors.Is(err, errOver) {
+	if errors.Is(err, books.ErrEnded) {
 		return l.reload(ctx)
 	}
 	return err
@@ -123,7 +123,7 @@ func (l *lease) heldBack() bool {
 func (l *lease) stateOver() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return over(l.rec.State)
+	return books.Over(l.rec.State)
 }
 
 // drop ends the process of a lease that has ended in the books: the other

@@ -7,6 +7,7 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/market"
 	"souk/protocol/pb"
@@ -44,7 +45,7 @@ func (p *Provider) LeaseStatus(ctx context.Context, asker peer.ID, q market.Quot
 			return err
 		}
 		answer.State = string(l.State)
-		answer.Documents, err = documents(tx, l)
+		answer.Documents, err = documents(tx, l, l.Newest.Seq)
 		return err
 	})
 	if err != nil {
@@ -56,16 +57,16 @@ func (p *Provider) LeaseStatus(ctx context.Context, asker peer.ID, q market.Quot
 	return answer, nil
 }
 
-// documents is a lease with its newest receipt and all signatures.
-func documents(tx *ledger.Tx, l ledger.Lease) (*pb.LeaseDocuments, error) {
+// documents is a lease with the receipt seq, if that isn't 0, and all signatures.
+func documents(tx *ledger.Tx, l ledger.Lease, seq uint32) (*pb.LeaseDocuments, error) {
 	d := &pb.LeaseDocuments{
 		Quote: l.Quote, QuoteSignature: l.QuoteSignature, Terms: l.Terms, Lease: l.Block, ClientSignature: l.ClientSignature,
 		ProviderSignature: l.ProviderSignature, Job: l.Job,
 	}
-	if l.Newest.Seq == 0 {
+	if seq == 0 {
 		return d, nil
 	}
-	r, err := tx.Receipt(l.Role, l.Hash, l.Newest.Seq)
+	r, err := tx.Receipt(l.Role, l.Hash, seq)
 	if err != nil {
 		return nil, err
 	}
@@ -139,14 +140,33 @@ func page(tx *ledger.Tx, channel market.Hash, cursor uint64, answer *pb.ChannelS
 		if err != nil {
 			return err
 		}
-		d, err := documents(tx, l)
+		shown, err := everything(tx, l)
 		if err != nil {
 			return err
 		}
-		answer.Leases = append(answer.Leases, d)
-		size += len(d.GetTerms()) + len(d.GetJob()) + 2048
+		answer.Leases = append(answer.Leases, shown...)
+		for _, d := range shown {
+			size += len(d.GetTerms()) + len(d.GetJob()) + 2048
+		}
 	}
 	return nil
+}
+
+// everything is a lease once for each receipt of it that the client may have
+// to adopt, or once without any.
+func everything(tx *ledger.Tx, l ledger.Lease) (all []*pb.LeaseDocuments, err error) {
+	seqs := books.Numbers(l)
+	if len(seqs) == 0 {
+		seqs = []uint32{0}
+	}
+	for _, seq := range seqs {
+		d, err := documents(tx, l, seq)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, d)
+	}
+	return all, nil
 }
 
 // outputsBytes is a CID as it travels; nothing where a lease has no outputs.

@@ -1,0 +1,95 @@
+package books
+
+import (
+	"bytes"
+	"time"
+
+	"souk/node/ledger"
+	"souk/protocol/market"
+)
+
+// How long a process goes on while the countersignature for the tick before is
+// on its way: a tick, at least MinGrace, at most MaxGrace.
+const (
+	MinGrace = time.Second
+	MaxGrace = 10 * time.Second
+)
+
+// Grace is that time for a lease with such ticks, of so many ms.
+func Grace(tickUnits uint64) time.Duration {
+	return min(max(time.Duration(min(tickUnits, 1<<42))*time.Millisecond, MinGrace), MaxGrace)
+}
+
+// Stake is what a lease that runs, or may yet, has at stake on its channel.
+type Stake struct {
+	Lease         market.Hash
+	TickPrice     market.Amount
+	Ceiling       market.Amount
+	Credit        market.Amount // what it may run ahead of the voucher
+	Charged       market.Amount // in its newest receipt
+	Countersigned market.Amount
+	Unsigned      market.Amount // of ticks that are over and whose receipt waits
+}
+
+// StakeOf is the stake of a lease, of which unsigned waits for its receipt.
+func StakeOf(l ledger.Lease, q market.Quote, t market.Terms, unsigned market.Amount) Stake {
+	return Stake{
+		Lease: l.Hash, TickPrice: q.TickPrice, Ceiling: q.Ceiling(), Credit: Credit(q, t),
+		Charged: l.Newest.Charged, Countersigned: l.Countersigned.Charged, Unsigned: unsigned,
+	}
+}
+
+// Credit is what a lease may run ahead of the voucher, in money.
+func Credit(q market.Quote, t market.Terms) market.Amount {
+	return q.TickPrice.Times(uint64(t.CreditTicks))
+}
+
+// Next is what the tick that runs or comes next costs at most.
+func (s Stake) Next() market.Amount {
+	return market.MinAmount(s.TickPrice, s.Ceiling.Sub(s.Charged).Sub(s.Unsigned))
+}
+
+// Uncovered is what no countersignature stands for.
+func (s Stake) Uncovered() market.Amount {
+	return s.Charged.Sub(s.Countersigned).Add(s.Unsigned).Add(s.Next())
+}
+
+// Cover is what a channel may go on with, leaving one lease's own tick out.
+func Cover(ch ledger.Channel, running []Stake, except market.Hash) market.Cover {
+	c := market.Cover{Voucher: ch.Voucher, Signed: ch.Signed}
+	for _, s := range running {
+		c.Credit, c.Started = c.Credit.Add(s.Credit), c.Started.Add(s.Unsigned)
+		if s.Lease != except {
+			c.Started = c.Started.Add(s.Next())
+		}
+	}
+	return c
+}
+
+// Covered tells whether the tick of own that runs now may.
+func Covered(ch ledger.Channel, running []Stake, own Stake) bool {
+	return own.TickPrice.IsZero() || Cover(ch, running, own.Lease).MayStart(own.Next())
+}
+
+// Worst is which of a channel's leases stops when they aren't covered: the one
+// with the most charge that no countersignature stands for.
+func Worst(running []Stake) (worst market.Hash) {
+	var most market.Amount
+	for i, s := range running {
+		c := s.Uncovered().Cmp(most)
+		if i == 0 || c > 0 || c == 0 && bytes.Compare(s.Lease[:], worst[:]) > 0 {
+			worst, most = s.Lease, s.Uncovered()
+		}
+	}
+	return worst
+}
+
+// Disputed is what of the signed charge is of ended leases and was never
+// countersigned: it has to be covered too.
+func Disputed(ch ledger.Channel, running []Stake) market.Amount {
+	open := ch.Signed.Sub(ch.Due)
+	for _, s := range running {
+		open = open.Sub(s.Charged.Sub(s.Countersigned))
+	}
+	return open
+}

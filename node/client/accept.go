@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/lease"
 	"souk/protocol/market"
@@ -52,16 +53,10 @@ func (e *Engine) writeLease(tx *ledger.Tx, jobID string, c *candidate, parties l
 	}
 	q := c.quoted
 	doc := market.Lease{QuoteHash: q.Quote.Hash(), JobHash: market.BlockHash(j.Job)}
-	sig, err := e.signer.Sign(e.chain.Digest(doc.Hash()))
-	if err != nil {
-		return ledger.Lease{}, err
-	}
 	p := c.offer.Peer
 	l := ledger.Lease{
-		Hash: doc.Hash(), Role: ledger.Client, Peer: p.String(), Channel: q.Quote.Channel, Chain: e.chain,
-		Quote: q.Block, QuoteSignature: q.Signature[:], Request: c.request, Terms: q.TermBlock, Block: doc.Encode(),
-		ClientSignature: sig[:], Job: j.Job, State: market.Quoted, JobID: j.ID, Attempt: len(j.Leases) + 1, Hold: c.hold,
-		Created: e.nowMillis(), Paid: q.Quote.Part(market.Amount{}, q.Terms.PrepayTicks, false),
+		Hash: doc.Hash(), Peer: p.String(), Quote: q.Block, QuoteSignature: q.Signature[:], Request: c.request, Terms: q.TermBlock,
+		Block: doc.Encode(), Job: j.Job, JobID: j.ID, Attempt: len(j.Leases) + 1, Hold: c.hold,
 	}
 	if left, err := left(tx, j); err != nil {
 		return ledger.Lease{}, err
@@ -70,19 +65,32 @@ func (e *Engine) writeLease(tx *ledger.Tx, jobID string, c *candidate, parties l
 	}
 	j.Leases = append(j.Leases, l.Hash)
 	j.State = ledger.JobActive
-	ch, err := e.channel(tx, p, parties, l.Channel)
+	w, err := e.newLease(tx, p, parties, l, c.quoted)
 	if err != nil {
 		return ledger.Lease{}, err
 	}
-	if err := errors.Join(putLease(tx, l), tx.PutJob(j), e.remember(tx, p, c.offer)); err != nil {
-		return ledger.Lease{}, err
-	}
-	raised, err := e.raise(tx, ch)
+	return *w.Lease, errors.Join(w.Store(tx), tx.PutJob(j), e.remember(tx, p, c.offer))
+}
+
+// newLease decides on a lease of a quote and the voucher for it.
+func (e *Engine) newLease(tx *ledger.Tx, p peer.ID, parties lease.Parties, l ledger.Lease, q *lease.Quoted) (w books.Writes, err error) {
+	ch, err := e.channel(tx, p, parties, q.Quote.Channel)
 	if err != nil {
-		return ledger.Lease{}, err
+		return w, err
 	}
-	l.Raised = raised.Voucher.Sub(ch.Voucher)
-	return l, putLease(tx, l)
+	a, err := e.account(tx, ch, l.Hash)
+	if err != nil {
+		return w, err
+	}
+	_, err = tx.Lease(ledger.Client, l.Hash)
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return w, err
+	}
+	w, err = e.side.Lease(a, l, q.Quote, q.Terms, err == nil, e.nowMillis())
+	if errors.Is(err, books.ErrKnown) {
+		return w, wire.Refuse(wire.WrongState, "it gave a quote that it had given before, and for the same job: %v", err)
+	}
+	return w, capped(err)
 }
 
 // acceptAgain are refusals that don't say what became of the accept.
@@ -138,7 +146,7 @@ func (e *Engine) settleOnce(ctx context.Context, p peer.ID, parties lease.Partie
 		case err == nil:
 			return e.agree(ctx, l, sig)
 		case errors.Is(err, lease.ErrDishonest):
-			return e.endCheated(ctx, l, &cheat{sentence: "its signature on the lease doesn't verify", err: err})
+			return e.endCheated(ctx, l, &books.Cheat{Sentence: "its signature on the lease doesn't verify", Err: err})
 		case errors.As(err, &r) && !slices.Contains(acceptAgain, r.Code):
 			return e.never(ctx, l, r)
 		case wire.IsCode(err, wire.NotReconciled):
@@ -220,11 +228,7 @@ func (e *Engine) agree(ctx context.Context, l ledger.Lease, sig market.Signature
 		return l, err
 	}
 	return e.change(ctx, l.Hash, func(_ *ledger.Tx, l *ledger.Lease) error {
-		if l.State != market.Quoted {
-			return nil
-		}
-		l.ProviderSignature = sig[:]
-		l.State, err = market.Next(l.State, market.Accepted, market.Moment{Now: min(e.nowMillis(), q.ExpiresAt), ExpiresAt: q.ExpiresAt})
+		*l, err = books.Agree(*l, q, sig, e.nowMillis())
 		return err
 	})
 }
@@ -239,9 +243,7 @@ func (e *Engine) never(ctx context.Context, l ledger.Lease, why *wire.Refusal) (
 		if l.State != market.Quoted {
 			return nil
 		}
-		l.State, err = market.Next(l.State, market.GiveUp, market.Moment{Now: e.nowMillis()})
-		l.Paid, l.Reason, l.Ended = market.Amount{}, why.Error(), e.nowMillis()
-		if err != nil || l.JobID == "" {
+		if *l, err = books.Decline(*l, why.Error(), e.nowMillis()); err != nil || l.JobID == "" {
 			return err
 		}
 		j, err := tx.Job(l.JobID)
@@ -270,7 +272,7 @@ func (e *Engine) change(ctx context.Context, h market.Hash, edit func(*ledger.Tx
 		if err = edit(tx, &l); err != nil {
 			return err
 		}
-		return putLease(tx, l)
+		return books.PutLease(tx, l)
 	})
 	return l, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"souk/node/blob"
+	"souk/node/books"
 	"souk/node/ledger"
 	"souk/node/p2p"
 	"souk/protocol/challenge"
@@ -34,12 +35,8 @@ type Ledger interface {
 	View(ctx context.Context, fn func(*ledger.Tx) error) error
 }
 
-// Caps bounds, in money, what vouchers may say above what was countersigned:
-// what dishonest providers could keep at most.
-type Caps struct {
-	PerPeer market.Amount
-	InAll   market.Amount
-}
+// Caps bounds, in money, what dishonest providers could keep at most.
+type Caps = books.Caps
 
 // DefaultCaps is 5 with one provider and 50 in all, in a token of 6 decimals.
 func DefaultCaps() Caps {

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/market"
 	"souk/protocol/offer"
@@ -79,13 +80,11 @@ func (x *execution) begin(ctx context.Context) error {
 	}
 	awake := x.e.cfg.Clock.Awake()
 	l, err := x.e.change(ctx, x.lease.Hash, func(_ *ledger.Tx, l *ledger.Lease) (err error) {
-		l.Started = x.e.nowMillis()
-		// Whether it is too late is judged by the provider's clock.
-		l.State, err = market.Next(l.State, market.Prepare, market.Moment{Now: min(l.Started, x.quote.StartBy), StartBy: x.quote.StartBy})
+		*l, err = books.Ask(*l, x.quote, x.fresh, x.e.nowMillis())
 		return err
 	})
 	if err == nil {
-		x.lease, x.startedHere, x.startedAwake = l, true, awake
+		x.lease, x.startedHere, x.startedAwake = l, x.fresh, awake
 	}
 	return err
 }
@@ -109,9 +108,6 @@ func ping(ctx context.Context, s *run.Session) error {
 // errOverdue is a provider that stays in touch but doesn't come to an end.
 var errOverdue = errors.New("the lease should have ended by now")
 
-// cancelTime is how long a provider may take to stop (DESIGN §6).
-const cancelTime = 10 * time.Second
-
 // passCancel tells the provider when the user cancels, and gives it time to stop.
 func (x *execution) passCancel(ctx context.Context, s *run.Session) error {
 	select {
@@ -122,7 +118,7 @@ func (x *execution) passCancel(ctx context.Context, s *run.Session) error {
 	if err := s.Cancel(); err != nil {
 		return err
 	}
-	return expire(ctx, cancelTime+x.e.cfg.Times.Lost)
+	return expire(ctx, books.StopTime+x.e.cfg.Times.Lost)
 }
 
 // expire ends a conversation that lasts longer than d.
@@ -271,10 +267,10 @@ func (x *execution) running(ctx context.Context) error {
 // takeTick countersigns an honest receipt.
 func (x *execution) takeTick(ctx context.Context, s *run.Session, m *pb.Receipt) error {
 	c, err := x.check(m)
-	if err != nil || c.known {
+	if err != nil || c.Known {
 		return err
 	}
-	if c.receipt.Outcome != market.NotEnded {
+	if c.Receipt.Outcome != market.NotEnded {
 		return wire.Malformed("the last receipt came as a tick")
 	}
 	if err := x.running(ctx); err != nil {
@@ -285,7 +281,7 @@ func (x *execution) takeTick(ctx context.Context, s *run.Session, m *pb.Receipt)
 
 // countersign makes the countersignature durable together with the voucher
 // that it raises, and then sends both.
-func (x *execution) countersign(ctx context.Context, s *run.Session, c checked) error {
+func (x *execution) countersign(ctx context.Context, s *run.Session, c books.Checked) error {
 	began := x.e.cfg.Clock.Mono()
 	if err := x.log.sync(); err != nil {
 		return err
@@ -293,16 +289,16 @@ func (x *execution) countersign(ctx context.Context, s *run.Session, c checked) 
 	p, err := x.e.pay(ctx, x.lease, x.quote, x.terms, c)
 	x.slowest = max(x.slowest, x.e.cfg.Clock.Mono()-began)
 	if err != nil {
-		return fmt.Errorf("countersign receipt %d: %w", c.receipt.Seq, err)
+		return fmt.Errorf("countersign receipt %d: %w", c.Receipt.Seq, err)
 	}
 	x.lease = p.lease
 	if p.capped != nil && !x.warned {
 		x.r.notice(wire.Credit, "the voucher isn't raised any more: %v; the provider stops when what it has is used up", p.capped)
 		x.warned = true
 	}
-	charged := c.receipt.Charged
-	x.r.emit(Event{Kind: Ticked, Attempt: x.lease.Attempt, Seq: c.receipt.Seq, Units: c.receipt.Units, Charged: &charged})
-	return s.Countersign(c.receipt.Seq, p.signature, p.voucher)
+	charged := c.Receipt.Charged
+	x.r.emit(Event{Kind: Ticked, Attempt: x.lease.Attempt, Seq: c.Receipt.Seq, Units: c.Receipt.Units, Charged: &charged})
+	return s.Countersign(c.Receipt.Seq, p.signature, p.voucher)
 }
 
 func printable(s string) string {

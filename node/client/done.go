@@ -8,6 +8,7 @@ import (
 
 	"github.com/ipfs/go-cid"
 
+	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/market"
 	"souk/protocol/pb"
@@ -22,10 +23,10 @@ func (x *execution) takeDone(ctx context.Context, s *run.Session, m *pb.Receipt)
 	if err != nil {
 		return err
 	}
-	if c.receipt.Outcome == market.NotEnded {
+	if c.Receipt.Outcome == market.NotEnded {
 		return wire.Malformed("a receipt without outcome came as the last one")
 	}
-	if c.known {
+	if c.Known {
 		return nil // sayAgain has repeated the countersignature
 	}
 	if err := x.keepLast(ctx, c); err != nil {
@@ -49,20 +50,17 @@ func (x *execution) takeDone(ctx context.Context, s *run.Session, m *pb.Receipt)
 }
 
 // keepLast stores the last receipt as it came, not yet countersigned.
-func (x *execution) keepLast(ctx context.Context, c checked) error {
-	l, err := x.e.change(ctx, x.lease.Hash, func(tx *ledger.Tx, l *ledger.Lease) (err error) {
-		if l.State != market.Finishing {
-			if l.State, err = market.Next(l.State, market.End, market.Moment{Now: x.e.nowMillis()}); err != nil {
-				return err
-			}
-		}
+func (x *execution) keepLast(ctx context.Context, c books.Checked) error {
+	l, err := x.e.change(ctx, x.lease.Hash, func(tx *ledger.Tx, l *ledger.Lease) error {
 		ch, err := tx.Channel(ledger.Client, l.Channel)
 		if err != nil {
 			return err
 		}
-		ch.Signed = ch.Signed.Add(c.receipt.Charged.Sub(l.Newest.Charged))
-		l.Newest = markOf(c.receipt)
-		return errors.Join(tx.PutChannel(ch), tx.PutReceipt(ledger.Client, c.record))
+		w, err := books.Keep(*l, ch, c, x.e.nowMillis())
+		if err != nil {
+			return err
+		}
+		return w.StoreBut(tx, l)
 	})
 	if err == nil {
 		x.lease = l
@@ -71,11 +69,11 @@ func (x *execution) keepLast(ctx context.Context, c checked) error {
 }
 
 // bring fetches the outputs that the receipt's body names, if any.
-func (x *execution) bring(ctx context.Context, c checked) (root cid.Cid, err error) {
-	if c.body.Outputs == nil {
+func (x *execution) bring(ctx context.Context, c books.Checked) (root cid.Cid, err error) {
+	if c.Body.Outputs == nil {
 		return cid.Undef, nil
 	}
-	root = *c.body.Outputs
+	root = *c.Body.Outputs
 	err = x.fetch(ctx, root)
 	if errors.Is(err, errOwn) {
 		x.r.notice(wire.StorageTrouble, "the outputs %s can't be stored: %v", root, err)
@@ -102,8 +100,8 @@ func (x *execution) arrived(ctx context.Context, outputs cid.Cid) error {
 }
 
 // withheld ends the lease without countersigning its last receipt.
-func (x *execution) withheld(ctx context.Context, c checked, why error) error {
-	text := fmt.Sprintf("it charges %s for outputs that it doesn't give", usd(c.receipt.Charged))
+func (x *execution) withheld(ctx context.Context, c books.Checked, why error) error {
+	text := fmt.Sprintf("it charges %s for outputs that it doesn't give", usd(c.Receipt.Charged))
 	l, err := x.e.withhold(ctx, x.lease, text)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"souk/node/blob"
+	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/lease"
 	"souk/protocol/market"
@@ -22,7 +23,7 @@ import (
 // Engine is the client role of a node. Its methods may be called from any goroutine.
 type Engine struct {
 	cfg    Config
-	signer *market.Signer
+	side   books.Side // decides what is signed and accepted
 	chain  market.Chain
 	salt   market.Hash
 	space  *blob.Space
@@ -60,7 +61,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("make the folder for logs: %w", err)
 	}
 	e := &Engine{
-		cfg: cfg, signer: signer, chain: market.NoChain(cfg.Network), space: space, offers: cfg.Offers,
+		cfg: cfg, side: books.NewSide(market.NoChain(cfg.Network), signer), chain: market.NoChain(cfg.Network), space: space, offers: cfg.Offers,
 		runners: map[string]*runner{}, verdicts: newVerdicts(),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -174,7 +175,7 @@ func (e *Engine) parties(p peer.ID) (lease.Parties, error) {
 	if err != nil {
 		return lease.Parties{}, err
 	}
-	return lease.Parties{Chain: e.chain, Provider: provider, Client: e.signer.Address()}, nil
+	return lease.Parties{Chain: e.chain, Provider: provider, Client: e.side.Signer.Address()}, nil
 }
 
 // pause waits, unless ctx or wake ends it. It tells whether ctx goes on.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/market"
 	"souk/protocol/wire"
@@ -34,7 +35,8 @@ type execution struct {
 	log     *logFile
 	base    uint64 // where this execution's log begins in the job's
 
-	startedHere  bool // the first attach was sent by this process
+	fresh        bool // this process made the lease
+	startedHere  bool // and sent its first attach
 	startedAwake time.Duration
 	heard        atomic.Int64 // monotonic ns of the provider's last sign of life
 	inputsSent   bool
@@ -52,8 +54,8 @@ type execution struct {
 	life         context.Context //nolint:containedctx // of the lease, for what goes on beside it
 }
 
-func (r *runner) newExecution(l ledger.Lease) (*execution, error) {
-	x := &execution{e: r.e, r: r, lease: l, hash: l.Hash, attempt: l.Attempt, proof: newProof()}
+func (r *runner) newExecution(l ledger.Lease, fresh bool) (*execution, error) {
+	x := &execution{e: r.e, r: r, lease: l, hash: l.Hash, attempt: l.Attempt, fresh: fresh, proof: newProof()}
 	var errs [4]error
 	x.peer, errs[0] = peer.Decode(l.Peer)
 	x.quote, errs[1] = market.DecodeQuote(l.Quote)
@@ -119,7 +121,7 @@ func (x *execution) setback(ctx context.Context, err error) error {
 	if x.broken++; errors.Is(err, wire.ErrMalformed) {
 		err = x.countMalformed(err)
 	}
-	var bad *cheat
+	var bad *books.Cheat
 	var r *wire.Refusal
 	var distrusted *unproven
 	switch {
@@ -130,12 +132,12 @@ func (x *execution) setback(ctx context.Context, err error) error {
 			return nil
 		}
 		return x.closeWell(ctx) // the provider can still ask for the channel's status
-	case errors.As(err, &bad) && bad.unsure:
-		return x.lost(ctx, bad.sentence)
+	case errors.As(err, &bad) && bad.Unsure:
+		return x.lost(ctx, bad.Sentence)
 	case errors.As(err, &bad):
 		x.lease, err = x.e.endCheated(ctx, x.lease, bad)
 		if err == nil {
-			x.r.notice(Cheated, "caught %s: %s; %s", shown(x.peer), bad.sentence, x.costSoFar())
+			x.r.notice(Cheated, "caught %s: %s; %s", shown(x.peer), bad.Sentence, x.costSoFar())
 		}
 		return err
 	case wire.IsCode(err, wire.NotReconciled):
@@ -159,14 +161,14 @@ func (x *execution) setback(ctx context.Context, err error) error {
 	return nil
 }
 
-// countMalformed makes a cheat of the last of too many malformed messages.
+// countMalformed makes cheating of the last of too many malformed messages.
 func (x *execution) countMalformed(err error) error {
 	if x.malformed++; x.malformed < malformedTries {
 		return err
 	}
-	return &cheat{
-		code: market.FaultBadDocument, err: err,
-		sentence: fmt.Sprintf("it sent malformed messages, %d times over, in place of the job's news", x.malformed),
+	return &books.Cheat{
+		Code: market.FaultBadDocument, Err: err,
+		Sentence: fmt.Sprintf("it sent malformed messages, %d times over, in place of the job's news", x.malformed),
 	}
 }
 

@@ -100,13 +100,14 @@ func (r *runner) resume(ctx context.Context, l ledger.Lease) error {
 			r.leased(l)
 		}
 	}
-	return r.execute(ctx, l)
+	return r.execute(ctx, l, false)
 }
 
-// execute lives through a lease, from agreed to closed.
-func (r *runner) execute(ctx context.Context, l ledger.Lease) error {
+// execute lives through a lease, from agreed to closed. fresh says that this
+// process made it.
+func (r *runner) execute(ctx context.Context, l ledger.Lease, fresh bool) error {
 	if l.State != market.Closed {
-		x, err := r.newExecution(l)
+		x, err := r.newExecution(l, fresh)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ipfs/go-cid"
 
+	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/market"
 	"souk/protocol/wire"
@@ -183,7 +184,7 @@ func (e *Engine) Cancel(ctx context.Context, jobID string) error {
 		for _, l := range leases {
 			if l.State != market.Closed {
 				l.Cancelled = true
-				err = errors.Join(err, putLease(tx, l))
+				err = errors.Join(err, books.PutLease(tx, l))
 			}
 		}
 		j.Cancel = true

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 
+	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/market"
 	"souk/protocol/pb"
-	"souk/protocol/wire"
 )
 
 // paid is what may be sent after a countersignature is in the books.
@@ -20,53 +20,26 @@ type paid struct {
 	capped    error // a cap in money kept the voucher where it was
 }
 
-// pay countersigns a checked receipt: in one durable write the receipt with
-// both signatures, what is due, and the voucher raised to what is needed.
-// Only what it returns may be sent. A job that was cancelled prepays no
-// further tick.
-func (e *Engine) pay(ctx context.Context, l ledger.Lease, q market.Quote, t market.Terms, c checked) (p paid, err error) {
-	if p.signature, err = e.signer.Sign(e.chain.Digest(c.receipt.Hash())); err != nil {
-		return p, err
-	}
-	c.record.ClientSignature = p.signature[:]
+// pay countersigns a checked receipt, in one durable write. Only what it
+// returns may be sent.
+func (e *Engine) pay(ctx context.Context, l ledger.Lease, q market.Quote, t market.Terms, c books.Checked) (p paid, err error) {
 	p.lease, err = e.change(ctx, l.Hash, func(tx *ledger.Tx, l *ledger.Lease) error {
-		if c.receipt.Seq != l.Countersigned.Seq+1 || !l.State.Live() {
-			return wire.Refuse(wire.WrongState, "receipt %d isn't the one to countersign, after %d, while %s", c.receipt.Seq, l.Countersigned.Seq, l.State)
-		}
 		ch, err := tx.Channel(ledger.Client, l.Channel)
 		if err != nil {
 			return err
 		}
-		ch.Due = ch.Due.Add(c.receipt.Charged.Sub(l.Countersigned.Charged))
-		ch.Signed = ch.Signed.Add(c.receipt.Charged.Sub(l.Newest.Charged))
-		count(l, q, t, c.receipt)
-		if err := errors.Join(tx.PutReceipt(ledger.Client, c.record), putLease(tx, *l)); err != nil {
+		a, err := e.account(tx, ch, l.Hash)
+		if err != nil {
 			return err
 		}
-		raised, err := e.raise(tx, ch)
-		if wire.IsCode(err, wire.Credit) {
-			p.capped, raised = err, ch
-			err = tx.PutChannel(ch)
+		w, err := e.side.Pay(a, *l, q, t, c, e.nowMillis())
+		if err != nil {
+			return err
 		}
-		l.Raised = l.Raised.Add(raised.Voucher.Sub(ch.Voucher))
-		p.voucher = voucherProto(raised)
-		return errors.Join(err, e.editPeer(tx, l.Peer, func(p *ledger.Peer) { p.Receipts++ }))
+		p.signature, p.voucher, p.capped = w.Signature, voucherProto(*w.Channel), w.Capped
+		return errors.Join(w.StoreBut(tx, l), e.editPeer(tx, l.Peer, func(p *ledger.Peer) { p.Receipts++ }))
 	})
 	return p, err
-}
-
-// count moves a lease's marks on to a countersigned receipt.
-func count(l *ledger.Lease, q market.Quote, t market.Terms, r market.Receipt) {
-	ended, prepay := r.Outcome != market.NotEnded, t.PrepayTicks
-	if l.Cancelled {
-		prepay = 0
-	}
-	l.Countersigned = markOf(r)
-	l.Newest = l.Countersigned
-	l.Paid = market.MaxAmount(r.Charged, q.Part(r.Charged, prepay, ended))
-	if ended {
-		l.Outcome = r.Outcome
-	}
 }
 
 // receipt reads one receipt of a lease.
@@ -121,21 +94,21 @@ func evidence(tx *ledger.Tx, lease market.Hash) (ev Evidence, err error) {
 // endCheated ends a lease over a document that can't be honest. Nothing more
 // is countersigned or vouchered, the evidence is kept, and the provider is
 // never chosen again.
-func (e *Engine) endCheated(ctx context.Context, l ledger.Lease, c *cheat) (ledger.Lease, error) {
+func (e *Engine) endCheated(ctx context.Context, l ledger.Lease, c *books.Cheat) (ledger.Lease, error) {
 	return e.change(ctx, l.Hash, func(tx *ledger.Tx, l *ledger.Lease) error {
 		if l.State == market.Closed {
 			return nil
 		}
 		raw, err := json.Marshal(Evidence{
-			Lease: l.Hash, Peer: l.Peer, Code: string(c.code), Sentence: c.sentence, Receipts: c.evidence, At: e.nowMillis(),
+			Lease: l.Hash, Peer: l.Peer, Code: string(c.Code), Sentence: c.Sentence, Receipts: c.Evidence, At: e.nowMillis(),
 		})
 		if err != nil {
 			return err
 		}
-		e.close(l, market.ProviderFailed, c.sentence)
+		*l = books.Break(*l, market.ProviderFailed, c.Sentence, e.nowMillis())
 		return errors.Join(
 			tx.PutMeta(evidenceName(l.Hash), raw),
-			e.editPeer(tx, l.Peer, func(p *ledger.Peer) { p.Cheated++; p.LastFault = c.sentence }),
+			e.editPeer(tx, l.Peer, func(p *ledger.Peer) { p.Cheated++; p.LastFault = c.Sentence }),
 		)
 	})
 }
@@ -147,8 +120,7 @@ func (e *Engine) abandon(ctx context.Context, l ledger.Lease, why string) (ledge
 		if l.State == market.Closed {
 			return nil
 		}
-		l.Lost = true
-		e.close(l, l.Outcome, why)
+		*l = books.GiveUp(*l, why, e.nowMillis())
 		return e.editPeer(tx, l.Peer, func(p *ledger.Peer) { p.Failed++; p.LastFault = why })
 	})
 }
@@ -160,14 +132,9 @@ func (e *Engine) withhold(ctx context.Context, l ledger.Lease, why string) (ledg
 		if l.State == market.Closed {
 			return nil
 		}
-		e.close(l, market.ProviderFailed, why)
+		*l = books.Break(*l, market.ProviderFailed, why, e.nowMillis())
 		return e.editPeer(tx, l.Peer, func(p *ledger.Peer) { p.Failed++; p.LastFault = why })
 	})
-}
-
-// close marks a lease as ended on this side, without the provider's consent.
-func (e *Engine) close(l *ledger.Lease, o market.Outcome, why string) {
-	l.State, l.Outcome, l.Reason, l.Ended = market.Closed, o, why, e.nowMillis()
 }
 
 // closeWell closes a lease whose last receipt is countersigned.
@@ -179,7 +146,7 @@ func (e *Engine) closeWell(ctx context.Context, h market.Hash, reason string) (l
 		if l.Outcome == market.NotEnded {
 			return fmt.Errorf("lease %s has no last receipt", l.Hash)
 		}
-		l.State, l.Reason, l.Ended = market.Closed, reason, e.nowMillis()
+		*l = books.Break(*l, l.Outcome, reason, e.nowMillis())
 		if err := e.measure(tx, *l); err != nil {
 			return err
 		}

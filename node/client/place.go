@@ -38,7 +38,7 @@ func (r *runner) place(ctx context.Context, j ledger.Job, before []ledger.Lease)
 		case err != nil:
 			return false, err
 		case why == nil:
-			return false, r.execute(ctx, l)
+			return false, r.execute(ctx, l, true)
 		case r.isCancelled():
 			return false, nil
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/lease"
 	"souk/protocol/market"
@@ -109,11 +110,14 @@ func (e *Engine) adoptVoucher(tx *ledger.Tx, p peer.ID, parties lease.Parties, c
 		return nil
 	}
 	ch, err := e.channel(tx, p, parties, channel)
-	if err != nil || !ch.Voucher.Less(v.Max) {
+	if err != nil {
 		return err
 	}
-	e.cfg.Log.Warn("adopted a voucher that this ledger lacked: was it restored from a backup?", "peer", p, "voucher", v.Max)
-	return keepVoucher(tx, ch, v, sig, e.nowMillis())
+	w, news := books.Raise(ch, books.Voucher{Voucher: v, Signature: sig}, e.nowMillis())
+	if news {
+		e.cfg.Log.Warn("adopted a voucher that this ledger lacked: was it restored from a backup?", "peer", p, "voucher", v.Max)
+	}
+	return w.Store(tx)
 }
 
 // channel reads the channel with a provider, or makes it.
@@ -129,80 +133,31 @@ func (e *Engine) channel(tx *ledger.Tx, p peer.ID, parties lease.Parties, id mar
 
 // adoptLease takes over a lease, or a newer countersignature on one.
 func (e *Engine) adoptLease(tx *ledger.Tx, p peer.ID, parties lease.Parties, channel market.Hash, d *pb.LeaseDocuments) error {
-	l, err := e.readLease(p, parties, channel, d)
+	shown, err := books.ReadShown(d, p.String(), parties, channel)
+	if err == nil {
+		shown, err = shown.With(d.GetReceipt(), parties)
+	}
 	if err != nil {
 		e.cfg.Log.Warn("a provider showed a lease that doesn't check", "peer", p, "err", err)
-		return nil
+		if shown.Lease.Hash.IsZero() {
+			return nil
+		}
 	}
-	old, err := tx.Lease(ledger.Client, l.Hash)
+	var known *ledger.Lease
+	old, err := tx.Lease(ledger.Client, shown.Lease.Hash)
 	switch {
 	case err == nil:
-		l = old
-	case errors.Is(err, ledger.ErrNotFound):
-		e.cfg.Log.Warn("adopted a lease that this ledger lacked", "peer", p, "lease", l.Hash)
-	default:
+		known = &old
+	case !errors.Is(err, ledger.ErrNotFound):
 		return err
 	}
-	if _, err := e.channel(tx, p, parties, channel); err != nil {
-		return err
-	}
-	return e.adoptReceipt(tx, p, parties, l, d.GetReceipt())
-}
-
-// readLease makes a record of a lease that both sides signed and this ledger
-// may lack. It belongs to no job any more, so nothing goes on with it.
-func (e *Engine) readLease(p peer.ID, parties lease.Parties, channel market.Hash, d *pb.LeaseDocuments) (ledger.Lease, error) {
-	q, doc, err := lease.ReadDocuments(d, parties, channel)
-	if err != nil {
-		return ledger.Lease{}, err
-	}
-	terms, err := market.DecodeTerms(q.TermBlock)
-	if err != nil {
-		return ledger.Lease{}, err
-	}
-	return ledger.Lease{
-		Hash: doc.Hash(), Role: ledger.Client, Peer: p.String(), Channel: channel, Chain: e.chain,
-		Quote: d.GetQuote(), QuoteSignature: d.GetQuoteSignature(), Terms: d.GetTerms(), Block: d.GetLease(),
-		ClientSignature: d.GetClientSignature(), ProviderSignature: d.GetProviderSignature(), Job: d.GetJob(),
-		State: market.Closed, Lost: true, Reason: "this ledger lacked it; the provider showed it",
-		Created: e.nowMillis(), Ended: e.nowMillis(), Paid: q.Quote.Part(market.Amount{}, terms.PrepayTicks, false),
-	}, nil
-}
-
-// adoptReceipt takes over a receipt that this node countersigned, if it is newer than what is known.
-func (e *Engine) adoptReceipt(tx *ledger.Tx, p peer.ID, parties lease.Parties, l ledger.Lease, m *pb.Receipt) error {
-	r, _, err := lease.ReadReceipt(m, parties)
-	if m == nil || err != nil || len(m.GetClientSignature()) == 0 || r.Lease != l.Hash || r.Seq <= l.Countersigned.Seq {
-		return keepNew(tx, l)
-	}
-	q, err := market.DecodeQuote(l.Quote)
+	ch, err := e.channel(tx, p, parties, channel)
 	if err != nil {
 		return err
 	}
-	terms, err := market.DecodeTerms(l.Terms)
-	if err != nil {
-		return err
+	a := books.AdoptAsClient(known, ch, shown, e.nowMillis())
+	if a.News {
+		e.cfg.Log.Warn("adopted what this ledger lacked: was it restored from a backup?", "peer", p, "lease", shown.Lease.Hash, "forgotten", a.Forgotten)
 	}
-	ch, err := e.channel(tx, p, parties, l.Channel)
-	if err != nil {
-		return err
-	}
-	ch.Due = ch.Due.Add(r.Charged.Sub(l.Countersigned.Charged))
-	ch.Signed = ch.Signed.Add(r.Charged.Sub(l.Newest.Charged))
-	count(&l, q, terms, r)
-	return errors.Join(tx.PutChannel(ch), putLease(tx, l), tx.PutReceipt(ledger.Client, ledger.Receipt{
-		Lease: l.Hash, Seq: r.Seq, Block: m.GetReceipt(), ProviderSignature: m.GetProviderSignature(), ClientSignature: m.GetClientSignature(), Body: m.GetBody(),
-	}))
-}
-
-// keepNew writes a lease that the ledger lacks.
-func keepNew(tx *ledger.Tx, l ledger.Lease) error {
-	if _, err := tx.Lease(ledger.Client, l.Hash); !errors.Is(err, ledger.ErrNotFound) {
-		return err
-	}
-	return putLease(tx, l)
-}
-
-func markOf(r market.Receipt) ledger.Mark {
-	return ledger.Mark{Seq: r.Seq, Hash: r.Hash(), Units: r.Units, Charged: r.Charged}
+	return a.Store(tx)
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/challenge"
 	"souk/protocol/market"
@@ -133,7 +134,7 @@ func (x *execution) endUnproven(ctx context.Context, s *run.Session, why string,
 	if err := s.Cancel(); err != nil || !caught {
 		return err
 	}
-	if err := expire(ctx, cancelTime); err == nil {
+	if err := expire(ctx, books.StopTime); err == nil {
 		return nil // another part of the conversation has ended it
 	}
 	return &unproven{why}
@@ -144,7 +145,7 @@ func (x *execution) cancelUnproven(ctx context.Context, s *run.Session) error {
 	if err := s.Cancel(); err != nil {
 		return err
 	}
-	return expire(ctx, cancelTime+x.e.cfg.Times.Lost)
+	return expire(ctx, books.StopTime+x.e.cfg.Times.Lost)
 }
 
 // takeUncountersigned waits for the end of a provider that was caught. Its last
@@ -153,7 +154,7 @@ func (x *execution) takeUncountersigned(ctx context.Context, m *pb.RunEvent) err
 	if m.GetDone() == nil {
 		return nil
 	}
-	if c, err := x.check(m.GetDone().GetReceipt()); err == nil && !c.known && c.receipt.Outcome != market.NotEnded {
+	if c, err := x.check(m.GetDone().GetReceipt()); err == nil && !c.Known && c.Receipt.Outcome != market.NotEnded {
 		if err := x.keepLast(ctx, c); err != nil {
 			return err
 		}
@@ -165,7 +166,7 @@ func (x *execution) takeUncountersigned(ctx context.Context, m *pb.RunEvent) err
 func (x *execution) closeUnproven(ctx context.Context, why string) (err error) {
 	x.lease, err = x.e.change(ctx, x.hash, func(_ *ledger.Tx, l *ledger.Lease) error {
 		if l.State != market.Closed {
-			x.e.close(l, market.ProviderFailed, why)
+			*l = books.Break(*l, market.ProviderFailed, why, x.e.nowMillis())
 		}
 		return nil
 	})

@@ -30,7 +30,8 @@ func (n *Node) prove(s *supply, free *capacity.Capacity, mode prover.Mode) (err 
 	}
 	s.prover, err = prover.New(prover.Config{
 		Network: n.cfg.Network, Key: n.cfg.Key, Mode: mode, Capacity: free, Simulate: n.cfg.Network != publicNetwork,
-		Open: openKernel, Now: time.Now, Log: n.cfg.Log,
+		Store: hintFile(n.path("measurements.json")),
+		Open:  openKernel, Now: time.Now, Log: n.cfg.Log,
 		Leased: func(c peer.ID, h market.Hash) ([]device.Device, <-chan struct{}, error) {
 			return s.provider.LeasedDevices(c, h)
 		},

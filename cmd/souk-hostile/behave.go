@@ -19,7 +19,8 @@ type cheat struct {
 	name string
 	does string // one line
 
-	ticks int // how many ticks the job seems to run; 0: as many as the shop's
+	proves bool // offers challenges under a lease, and answers them
+	ticks  int  // how many ticks the job seems to run; 0: as many as the shop's
 
 	offers   func(s *shop, own []byte) ([][]byte, error)                                                  // what is handed out
 	price    func(asked market.Amount) market.Amount                                                      // of a quote, from the offer's
@@ -38,7 +39,7 @@ type cheat struct {
 func cheats() []cheat {
 	return append([]cheat{
 		fake(), overcharge(), overbill(), badsig(), wronglease(), gap(), equivocate(), equivocateLater(),
-		vanish(), busy(), silent(), garbage(), slow(), liar(), forged(),
+		vanish(), busy(), silent(), garbage(), slow(), liar(), forged(), guess(),
 	}, withholds()...)
 }
 

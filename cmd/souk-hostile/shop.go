@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"souk/protocol/blob"
+	"souk/protocol/challenge"
 	"souk/protocol/lease"
 	"souk/protocol/market"
 	"souk/protocol/offer"
@@ -99,6 +100,7 @@ func openShop(h host.Host, cfg shopConfig) (*shop, error) {
 	lease.Serve(s.dispatcher, s.chain, signer.Address(), s)
 	blob.Serve(s.dispatcher, s)
 	status.Serve(s.dispatcher, s)
+	challenge.Serve(s.dispatcher, cfg.network, h.ID(), guesser{s})
 	h.SetStreamHandler(wire.RunProtocol, s.attached)
 	return s, nil
 }

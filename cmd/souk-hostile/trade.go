@@ -70,6 +70,9 @@ func (s *shop) offerNow(now time.Time) offer.Offer {
 	if s.cfg.device.Count > 0 {
 		o.Devices = []offer.Device{{Device: s.cfg.device, Free: s.cfg.device.Count}}
 	}
+	if s.cheatNow().proves {
+		o.Challenge = offer.ChallengeLease
+	}
 	return o
 }
 

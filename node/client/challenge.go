@@ -30,8 +30,8 @@ type tested struct {
 	count int
 }
 
-// verdicts remembers what challenges showed a short while ago, in memory; who
-// was caught is in the ledger too.
+// verdicts remembers what challenges showed a short while ago; who was caught is
+// in the ledger for good.
 type verdicts = lru.Cache[tested, verdictAt]
 
 type verdictAt struct {
@@ -152,7 +152,7 @@ func (e *Engine) put(ctx context.Context, id peer.ID, c challenge.Claim) (challe
 		return v, err
 	}
 	if !v.Beside || v.Caught != "" {
-		e.verdicts.Add(tested{id, c.Slug, c.Count}, verdictAt{v, e.cfg.Clock.Mono()})
+		e.keep(ctx, tested{id, c.Slug, c.Count}, v)
 	}
 	switch {
 	case v.Caught != "":

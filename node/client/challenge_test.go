@@ -171,6 +171,11 @@ func TestAChallengeIsMadeOnceAndItsMeasurementGivenBack(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.EqualValues(t, 1, d.asked.Load())
+	a.stop()
+	e = a.start(nil)
+	_, err = e.Plan(t.Context(), spec(t, challenged))
+	require.NoError(t, err)
+	require.EqualValues(t, 1, d.asked.Load(), "nor after a restart")
 	m := d.kept.Load()
 	require.NotNil(t, m)
 	require.NoError(t, m.Verify(network, time.Now()))

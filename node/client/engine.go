@@ -69,6 +69,7 @@ func New(cfg Config) (*Engine, error) {
 		e.cancel()
 		return nil, err
 	}
+	e.recall()
 	return e, nil
 }
 

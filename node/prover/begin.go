@@ -150,7 +150,7 @@ func (s *session) mayFill() uint64 {
 		blocks = min(blocks, most)
 	}
 	if s.limit.stranger && !s.simulated {
-		most := uint64(s.p.speed(s.start.Slug).blocks * s.limit.fill.Seconds())
+		most := uint64(s.p.speed(s.start.Slug).Blocks * s.limit.fill.Seconds())
 		blocks = min(blocks, max(most, unknownBlock))
 	}
 	return blocks

@@ -44,9 +44,9 @@ func (p *Prover) learn(s *session) {
 	case s.client != "" && (s.chased || s.blocks == 0):
 		p.finished.Add(s.client, finished{s.start.Slug, s.start.Count, p.Now()})
 	case s.client == "":
-		learned := speed{ops: s.ops / s.took.Seconds()}
+		learned := speed{Ops: s.ops / s.took.Seconds()}
 		if s.filling > 0 {
-			learned.blocks = float64(s.blocks) / s.filling.Seconds()
+			learned.Blocks = float64(s.blocks) / s.filling.Seconds()
 		}
 		p.speeds[s.start.Slug] = learned
 	}
@@ -69,6 +69,7 @@ func (p *Prover) Keep(_ context.Context, client peer.ID, q *pb.Measurement) erro
 	if err := p.take(client, m); err != nil {
 		return err
 	}
+	p.keep()
 	p.Changed()
 	return nil
 }
@@ -128,6 +129,7 @@ func (p *Prover) measure(ctx context.Context, g device.Group) error {
 	both[0] = &m
 	p.book[g.Slug] = both
 	p.mu.Unlock()
+	p.keep()
 	p.Changed()
 	return nil
 }

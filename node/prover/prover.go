@@ -61,7 +61,7 @@ const (
 )
 
 // Config is what a prover works with. All of it is required but Simulate,
-// Self, Changed, Leased and Log.
+// Self, Changed, Leased, Store and Log.
 type Config struct {
 	Network  string
 	Key      crypto.PrivKey
@@ -79,14 +79,18 @@ type Config struct {
 	Self challenge.Options
 	// Changed is told that there are new measurements; it must not block.
 	Changed func()
-	Now     func() time.Time
-	Log     *slog.Logger
+	// Store keeps measurements over restarts; nil: they are in memory alone.
+	Store Store
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 // Prover answers challenges. It is safe for concurrent use, and has no goroutine of its own.
 type Prover struct {
 	Config
 	self peer.ID
+
+	keeping sync.Mutex // of one write of the store at a time
 
 	mu       sync.Mutex
 	busy     map[string]bool           // device ID
@@ -101,8 +105,8 @@ type Prover struct {
 
 // speed is what one device does by its own clock.
 type speed struct {
-	ops    float64 // operations per second
-	blocks float64 // filled per second
+	Ops    float64 // operations per second
+	Blocks float64 // filled per second
 }
 
 // finished is the last challenge that a peer has made to its end.
@@ -134,10 +138,15 @@ func New(c Config) (*Prover, error) {
 		return nil, err
 	}
 	done, err := lru.New[peer.ID, finished](maxPeers)
-	return &Prover{
+	if err != nil {
+		return nil, err
+	}
+	p := &Prover{
 		Config: c, self: self, busy: map[string]bool{}, calls: map[string]*bounded.Calls{}, given: map[string]*rate.Limiter{}, asking: map[peer.ID]bool{}, asks: asks, finished: done,
 		speeds: map[string]speed{}, book: book{},
-	}, err
+	}
+	p.recall()
+	return p, nil
 }
 
 // enter counts a challenge of a peer.

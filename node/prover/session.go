@@ -75,7 +75,7 @@ func (s *session) affordable(job modmath.Product) error {
 		return nil
 	}
 	left := s.limit.products - s.working
-	known := s.p.speed(s.start.Slug).ops
+	known := s.p.speed(s.start.Slug).Ops
 	if left <= 0 || known > 0 && float64(job.Operations())/known > left.Seconds() {
 		return wire.Refuse(wire.OverLimit, "a product of order %d and %d rounds takes more than what is left of the %s for one challenge", job.N, job.Rounds, s.limit.products)
 	}

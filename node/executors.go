@@ -31,7 +31,7 @@ type Docker struct {
 	Host       string // empty: $DOCKER_HOST, else the default socket
 	AllowRunc  bool   // strangers' jobs may share this machine's kernel
 	Runtime    string // empty: runsc where installed, else runc if allowed
-	NoPull     bool   // take only archives, and images that are here
+	NoPull     bool   // take only archives, and images that souk brought before
 	MaxImage   int64  // bytes of one image; 0: 64 GiB
 	Cache      int64  // bytes of images that are kept; 0: 100 GiB
 	Auth       string // path of a Docker config.json with registry credentials

@@ -95,7 +95,8 @@ func cold(ctx context.Context, b *dockerBench) (souk, docker time.Duration, err 
 // warm uses an image that is there, by its name and ID.
 func warm(ctx context.Context, b *dockerBench) (souk, docker time.Duration, err error) {
 	if err := b.docker(ctx, "image", "inspect", "--format", "{{.Id}}", b.id); err != nil {
-		if err := b.docker(ctx, "load", "--quiet", "--input", b.file); err != nil {
+		// Only what souk brought can be named to it.
+		if _, err := b.souk(ctx, &executor.Image{Archive: b.archive}); err != nil {
 			return 0, 0, err
 		}
 	}

@@ -70,17 +70,17 @@ func readArchive(ctx context.Context, f *os.File, maxBytes int64) (*archive, err
 	if len(ids) != len(manifests[0].Layers) || len(ids) == 0 || len(ids) > maxLayers {
 		return nil, refuse("the archive names %d layers and its configuration %d; they must be the same, 1 to %d", len(manifests[0].Layers), len(ids), maxLayers)
 	}
+	left := &budget{whole: maxBytes}
 	for i, name := range manifests[0].Layers {
 		at, ok := entries[path.Clean(name)]
 		if !ok {
 			return nil, refuse("the archive lacks its layer %.80q", name)
 		}
-		takes, err := verifyLayer(ctx, io.NewSectionReader(f, at.offset, at.size), ids[i], maxBytes-a.takes.bytes)
+		takes, err := verifyLayer(ctx, io.NewSectionReader(f, at.offset, at.size), ids[i], left)
 		if err != nil {
 			return nil, err
 		}
-		a.takes.bytes += takes.bytes
-		a.takes.files += takes.files
+		a.takes.add(takes)
 		a.layers = append(a.layers, at)
 	}
 	return a, nil

@@ -1,13 +1,11 @@
 package docker
 
 import (
-	"fmt"
 	"maps"
 	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/image"
@@ -195,10 +193,4 @@ func workable(dir string) bool {
 	return dir == "/" || !slices.ContainsFunc([]string{"/proc", "/sys", "/dev"}, func(k string) bool {
 		return dir == k || under(dir, k)
 	})
-}
-
-// faultOf reads what the daemon says of a container that it doesn't make or start.
-func faultOf(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return fmt.Sprintf("%.300s", strings.ToValidUTF8(line, "?"))
 }

@@ -146,7 +146,7 @@ func New(cfg Config) (*Executor, error) {
 		return nil, err
 	}
 	e := &Executor{cfg: cfg, api: api, running: map[string]*execution{}}
-	e.images = &images{exec: e, path: dir, bringing: make(chan struct{}, 1)}
+	e.images = newImages(e)
 	err = e.clean()
 	if err == nil {
 		e.life, err = sign(filepath.Join(dir, aliveDir), cfg.Outlast, e.unsigned)
@@ -181,10 +181,10 @@ func (e *Executor) waste() string { return filepath.Join(e.cfg.Dir, "waste") }
 
 // clean makes the folders, and removes what a former process was about to.
 func (e *Executor) clean() error {
-	if err := remove(e.waste()); err != nil {
+	if err := errors.Join(remove(e.waste()), os.RemoveAll(e.pulls())); err != nil {
 		return err
 	}
-	for _, dir := range []string{e.jobs(), e.waste()} {
+	for _, dir := range []string{e.jobs(), e.waste(), e.pulls()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -23,14 +24,14 @@ const (
 // verifyLayer unpacks a layer, compares its digest, and gives the room that it
 // takes on a disk. The daemon unpacks a layer whole before it looks at anything, and
 // goes on when nobody waits for it any more, so what it would write has to be known before.
-func verifyLayer(ctx context.Context, raw io.Reader, id string, most int64) (room, error) {
+func verifyLayer(ctx context.Context, raw io.Reader, id string, left *budget) (room, error) {
 	unpacked, err := decompress(raw)
 	if err != nil {
 		return room{}, err
 	}
 	defer unpacked.Close()
 	sum := sha256.New()
-	read := &counted{ctx: ctx, from: unpacked, most: most}
+	read := &counted{ctx: ctx, from: unpacked, left: left}
 	r := io.TeeReader(read, sum)
 	err = countFiles(tar.NewReader(r), read)
 	if err == nil {
@@ -40,13 +41,13 @@ func verifyLayer(ctx context.Context, raw io.Reader, id string, most int64) (roo
 	case ctx.Err() != nil:
 		return room{}, ctx.Err()
 	case errors.Is(err, errTooMuch):
-		return room{}, refuse("the image is too big: this provider takes images up to its limit of unpacked bytes, and %d were left for this layer", most)
+		return room{}, refuse("the image is too big: unpacked it has more than the %d MiB up to which this provider takes images", left.whole>>20)
 	case errors.Is(err, errSparse):
-		return room{}, refuse("a layer of the archive has sparse files, which images have not; build the image anew")
+		return room{}, refuse("a layer of the image has sparse files, which images have not; build the image anew")
 	case err != nil:
-		return room{}, refuse("a layer of the archive can't be unpacked: %.100s", err)
+		return room{}, refuse("a layer of the image can't be unpacked: %.100s", err)
 	case "sha256:"+hex.EncodeToString(sum.Sum(nil)) != id:
-		return room{}, refuse("a layer of the archive is not what its configuration names (%.80s)", id)
+		return room{}, refuse("a layer of the image is not what its configuration names (%.80s)", id)
 	}
 	return room{bytes: read.n, files: read.files}, nil
 }
@@ -55,6 +56,15 @@ var (
 	errTooMuch = errors.New("more than is left")
 	errSparse  = errors.New("a sparse file")
 )
+
+// budget is what an image may take unpacked, over all its layers.
+type budget struct {
+	whole int64 // bytes
+	taken atomic.Int64
+}
+
+// take is false once more was taken than there is.
+func (b *budget) take(n int64) bool { return b.taken.Add(n) <= b.whole }
 
 // countFiles adds what the number of a layer's files takes. A sparse file would
 // be written with all its holes.
@@ -77,16 +87,19 @@ func countFiles(layer *tar.Reader, size *counted) error {
 		}
 		size.n += fileBytes
 		size.files++
+		if !size.left.take(fileBytes) {
+			return errTooMuch
+		}
 	}
 }
 
-// counted reads at most so many bytes, and none once ctx has ended.
+// counted reads at most what is left, and nothing once ctx has ended.
 type counted struct {
 	ctx   context.Context //nolint:containedctx // of the one call that it is made for
 	from  io.Reader
 	n     int64
 	files int64
-	most  int64
+	left  *budget
 }
 
 func (c *counted) Read(p []byte) (int, error) {
@@ -94,7 +107,7 @@ func (c *counted) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.from.Read(p)
-	if c.n += int64(n); c.n > c.most {
+	if c.n += int64(n); !c.left.take(int64(n)) {
 		return 0, errTooMuch
 	}
 	return n, err
@@ -109,7 +122,7 @@ func decompress(raw io.Reader) (io.ReadCloser, error) {
 	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
 		z, err := gzip.NewReader(r)
 		if err != nil {
-			return nil, refuse("a layer of the archive can't be unpacked: %.100s", err)
+			return nil, refuse("a layer of the image can't be unpacked: %.100s", err)
 		}
 		return z, nil
 	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
@@ -119,7 +132,7 @@ func decompress(raw io.Reader) (io.ReadCloser, error) {
 		}
 		return z.IOReadCloser(), nil
 	case bytes.HasPrefix(magic, []byte("BZh")), bytes.HasPrefix(magic, []byte("\xfd7zXZ\x00")), skippable(magic):
-		return nil, refuse("a layer of the archive is packed with bzip2, xz or a part of zstd that is not for layers; none, gzip and zstd would be right")
+		return nil, refuse("a layer of the image is packed with bzip2, xz or a part of zstd that is not for layers; none, gzip and zstd would be right")
 	default:
 		return io.NopCloser(r), nil
 	}

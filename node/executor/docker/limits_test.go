@@ -48,7 +48,7 @@ func TestLimits(t *testing.T) {
 		},
 		"image, unpacked": func(t *testing.T, n int64) error {
 			most := configured(t).MaxImage
-			takes, err := verifyLayer(t.Context(), strings.NewReader(layer), sum([]byte(layer)), 1<<20)
+			takes, err := verifyLayer(t.Context(), strings.NewReader(layer), sum([]byte(layer)), &budget{whole: 1 << 20})
 			require.NoError(t, err)
 			return archived(t, most-(n-takes.bytes), good...) // as if the rest were in layers before
 		},

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/api/types/jsonstream"
@@ -49,61 +48,7 @@ func (c *images) byArchive(ctx context.Context, d daemon, dir string, spec execu
 	if err != nil {
 		return found, err
 	}
-	done, err := c.turn(ctx)
-	if err != nil {
-		return found, err
-	}
-	defer done()
-	if found, here, err := c.local(ctx, a.id()); err != nil || here {
-		return found, err
-	}
-	if err := a.fits(d.Root); err != nil {
-		return found, err
-	}
-	tell(spec, "loading the image")
-	id, err := c.load(ctx, a)
-	if err != nil {
-		return found, err
-	}
-	found, here, err := c.local(ctx, id)
-	if err == nil && !here {
-		err = errors.New("the daemon lost the image that was loaded just now")
-	}
-	if err != nil {
-		return found, err
-	}
-	return found, c.note(ctx, found, brought{Owner: spec.Owner, Size: a.takes.bytes})
-}
-
-// fits says whether the daemon's disk has room for an archive, packed and
-// unpacked. A daemon elsewhere has no such folder here.
-func (a *archive) fits(root string) error {
-	now, err := free(root)
-	if err != nil {
-		return nil
-	}
-	need := a.takes.bytes
-	for _, at := range a.layers {
-		need += at.size
-	}
-	if now.bytes-need < keepFree || now.files-a.takes.files < keepFiles {
-		return errFull
-	}
-	return nil
-}
-
-// note records an image that was brought just now, and makes room for it. The
-// daemon's word on its size says nothing of how many files it has.
-func (c *images) note(ctx context.Context, img image.InspectResponse, b brought) error {
-	b.Size, b.Used = max(b.Size, img.Size), time.Now()
-	if err := c.change(func(list map[string]brought) { list[img.ID] = b }); err != nil {
-		c.release(img.ID)
-		return err
-	}
-	if err := c.evict(ctx, c.exec.cfg.CacheBytes); err != nil {
-		c.exec.cfg.Log.Warn("old images could not be removed", "error", err)
-	}
-	return nil
+	return c.take(ctx, d, a, brought{Owner: spec.Owner}, func(line string) { tell(spec, "%s", line) })
 }
 
 // load hands an archive to the daemon and gives the image's ID, which of a
@@ -143,7 +88,7 @@ func loadedID(answer io.Reader, otherwise string) (string, error) {
 			return "", fmt.Errorf("the daemon's answer to a load can't be read: %w", err)
 		}
 		if m.Error != nil {
-			return "", refuse("Docker takes no such image: %.300s", m.Error.Message)
+			return "", refuse("Docker takes no such image; save it anew, or build it with a newer Docker")
 		}
 		if rest, ok := bytes.CutPrefix([]byte(m.Stream), []byte(said)); ok {
 			id = string(bytes.TrimSpace(rest))

@@ -89,7 +89,8 @@ func (e *Executor) make(ctx context.Context, p plan, rec record) (*execution, er
 	}
 	switch {
 	case errdefs.IsInvalidArgument(err):
-		return nil, refuse("Docker takes no such container: %s", faultOf(err))
+		e.cfg.Log.Warn("Docker takes no such container", "execution", rec.ID, "error", err)
+		return nil, refuse("this provider's Docker takes no container with this job's image, arguments, variables and paths")
 	case err != nil:
 		return nil, fmt.Errorf("the container could not be made: %w", err)
 	}

@@ -4,222 +4,138 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"strings"
-	"time"
+	"os"
+	"path/filepath"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/moby/api/types/image"
-	"github.com/moby/moby/api/types/jsonstream"
-	"github.com/moby/moby/client"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
 	"souk/node/executor"
 )
 
-const (
-	tellEvery = 500 * time.Millisecond // of progress
-	watchDisk = time.Second
-	keepFree  = 1 << 30 // bytes that an image leaves on the daemon's disk,
-	keepFiles = 20_000  // and files
-)
-
-// byRef gives the image of a digest: one that is here by that digest, or one
-// that is pulled by it.
+// byRef gives the image of a digest: one that souk brought by that digest before,
+// or one that is pulled by it now. What else is on the daemon is not for clients.
 func (c *images) byRef(ctx context.Context, d daemon, spec executor.Spec) (found image.InspectResponse, err error) {
 	ref, err := name.NewDigest(spec.Image.Ref)
 	if err != nil {
 		return found, refuse("%.200q is no image with its digest pinned; name it as NAME@sha256:DIGEST", spec.Image.Ref)
 	}
-	found, here, err := c.byDigest(ctx, ref, spec.Owner)
+	found, here, err := c.byDigest(ctx, ref.DigestStr(), spec.Owner)
 	if err != nil || here {
 		return found, err
 	}
 	if !c.exec.cfg.Pull {
 		return found, refuse("this provider doesn't have the image %s and pulls none; bring it as an archive, or choose another provider", ref)
 	}
-	tell(spec, "asking for the image")
-	offer, err := c.exec.ask(ctx, ref, d.Arch)
-	if err != nil {
-		return found, err
-	}
-	done, err := c.turn(ctx)
-	if err != nil {
-		return found, err
-	}
-	defer done()
-	if found, here, err := c.byDigest(ctx, ref, spec.Owner); err != nil || here {
-		return found, err // another job brought it meanwhile
-	}
-	before, statErr := free(d.Root)
-	if err := c.pull(ctx, d, ref, offer, spec); err != nil {
-		return found, err
-	}
-	files := int64(0)
-	if after, err := free(d.Root); err == nil && statErr == nil {
-		files = max(before.files-after.files, 0)
-	}
-	if found, here, err = c.local(ctx, ref.Name()); err != nil {
-		return found, err
-	}
-	if !here {
-		return found, fmt.Errorf("the daemon lost the image %s, which was pulled just now", ref)
-	}
-	return found, c.keepPulled(ctx, ref, found, files)
-}
-
-// keepPulled records a pulled image of so many files, or gives it up if it is too
-// big unpacked.
-func (c *images) keepPulled(ctx context.Context, ref name.Digest, img image.InspectResponse, files int64) error {
-	b := brought{Ref: ref.Name(), Size: files * fileBytes}
-	if img.Size <= c.exec.cfg.MaxImage {
-		return c.note(ctx, img, b)
-	}
-	c.release(img.ID)
-	_, err := c.drop(ctx, img.ID, b)
-	return errors.Join(refuse("the image %s has %d MiB unpacked, and this provider takes images up to %d MiB", ref, img.Size>>20, c.exec.cfg.MaxImage>>20), err)
-}
-
-// byDigest holds an image that is here: its ID is the digest, or it came from a
-// registry by that digest, whatever it was called there.
-func (c *images) byDigest(ctx context.Context, ref name.Digest, owner string) (found image.InspectResponse, here bool, err error) {
-	list, err := c.exec.api.ImageList(ctx, client.ImageListOptions{})
-	if err != nil {
-		return found, false, fmt.Errorf("the daemon's images could not be read: %w", err)
-	}
-	digest := ref.DigestStr()
-	for _, s := range list.Items {
-		match := s.ID == digest
-		for _, known := range s.RepoDigests {
-			match = match || strings.HasSuffix(known, "@"+digest)
+	// Another registry's image of the same digest is no reason to wait for it: it may be slow on purpose.
+	err = c.pulls.do(ctx, ref.Name(), spec.Progress, func(ctx context.Context, tell func(string)) (func(), error) {
+		return c.pull(ctx, d, ref, tell)
+	}, func() error {
+		found, here, err = c.byDigest(ctx, ref.DigestStr(), spec.Owner)
+		if err == nil && !here {
+			err = fmt.Errorf("the daemon lost the image %s, which was pulled just now", ref)
 		}
-		if !match {
+		return err
+	})
+	return found, err
+}
+
+// byDigest holds an image that souk brought: one that was pulled by that digest,
+// whatever it was called there, or whose ID it is; an archive's by its ID, and for
+// its owner alone.
+func (c *images) byDigest(ctx context.Context, digest, owner string) (found image.InspectResponse, here bool, err error) {
+	list, err := c.list()
+	if err != nil {
+		return found, false, err
+	}
+	for id, b := range list {
+		if !b.is(id, digest) || b.Owner != "" && b.Owner != owner {
 			continue
 		}
-		ok, err := c.allowed(s.ID, owner)
-		if err != nil {
-			return found, false, err
-		}
-		if ok {
-			return c.local(ctx, s.ID)
+		if found, here, err = c.local(ctx, id); here || err != nil {
+			return found, here, err
 		}
 	}
 	return found, false, nil
 }
 
-// pull has the daemon pull an image. It ends a pull that takes more of the disk
-// than the limit on images: how big an image is unpacked is known only afterwards.
-func (c *images) pull(ctx context.Context, d daemon, ref name.Digest, o offered, spec executor.Spec) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		guardDisk(ctx, d.Root, c.exec.cfg.MaxImage+o.size, cancel)
-	}()
-	defer func() {
-		cancel(nil)
-		<-watched
-	}()
-	answer, err := c.exec.api.ImagePull(ctx, ref.Name(), client.ImagePullOptions{
-		RegistryAuth: o.auth, Platforms: []ocispec.Platform{{OS: "linux", Architecture: d.Arch}},
-	})
+// pull brings an image from its registry and has the daemon load it. Nothing of it is
+// handed to the daemon before all of it was verified. The image is held until it is released.
+func (c *images) pull(ctx context.Context, d daemon, ref name.Digest, tell func(string)) (release func(), err error) {
+	tell("asking for the image")
+	way := c.exec.newGuarded()
+	defer way.close()
+	o, err := c.exec.ask(ctx, way, ref, d.Arch)
 	if err != nil {
-		return pullFault(ctx, ref, err)
+		return nil, err
 	}
-	defer answer.Close()
-	p := progress{spec: spec, total: o.size, layers: map[string]int64{}}
-	for m, err := range answer.JSONMessages(ctx) {
-		switch {
-		case err != nil:
-			return pullFault(ctx, ref, err)
-		case m.Error != nil:
-			return pullFault(ctx, ref, m.Error)
-		}
-		p.take(m)
-	}
-	if ctx.Err() != nil {
-		return pullFault(ctx, ref, ctx.Err())
-	}
-	return nil
-}
-
-func pullFault(ctx context.Context, ref name.Digest, err error) error {
-	var fault *executor.JobError
-	if cause := context.Cause(ctx); errors.As(cause, &fault) || errors.Is(cause, errFull) {
-		return cause
-	}
-	// Docker repeats what it was answered, and a registry may have sent it anywhere.
-	return unable(err, "this provider's Docker could not pull the image %s", ref)
-}
-
-var errFull = unable(fmt.Errorf("it would have less than %d MiB or %d files left", keepFree>>20, keepFiles), "this provider's disk has no room for the image")
-
-// guardDisk ends what it watches over once the disk with the daemon's folder has
-// lost more than most bytes, files counted as such. A daemon elsewhere has no such folder here.
-func guardDisk(ctx context.Context, root string, most int64, end context.CancelCauseFunc) {
-	before, err := free(root)
+	dir := c.exec.pulls()
+	unclaim, err := c.room.claim(dir, room{bytes: o.size, files: 1})
 	if err != nil {
-		return
+		return nil, err
 	}
-	t := time.NewTicker(watchDisk)
-	defer t.Stop()
-	for {
-		now, err := free(root)
-		switch {
-		case err != nil:
-		case before.bytes-now.bytes > most, (before.files-now.files)*fileBytes > most:
-			end(refuse("the image takes more room unpacked than this provider allows, %d MiB", most>>20))
-			return
-		case now.bytes < keepFree, now.files < keepFiles:
-			end(errFull)
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
+	defer unclaim()
+	file, err := os.CreateTemp(dir, "")
+	if err != nil {
+		return nil, err
 	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	a, err := o.fetch(ctx, file, c.exec.cfg.MaxImage, tell)
+	if err != nil {
+		return nil, err
+	}
+	img, err := c.take(ctx, d, a, brought{Digests: []string{ref.DigestStr()}}, tell)
+	if err != nil {
+		return nil, err
+	}
+	return func() { c.release(img.ID) }, nil
 }
 
-// room is what a disk has left, or what something takes of it.
-type room struct{ bytes, files int64 }
-
-func free(path string) (room, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(path, &st); err != nil {
-		return room{}, err
+// take has the daemon load an archive, unless it has that image, and records it. The
+// image is held.
+func (c *images) take(ctx context.Context, d daemon, a *archive, b brought, tell func(string)) (found image.InspectResponse, err error) {
+	done, err := c.turn(ctx)
+	if err != nil {
+		return found, err
 	}
-	left := room{int64(st.Bavail) * st.Bsize, int64(min(st.Ffree, math.MaxInt64))} //nolint:gosec // sizes of disks
-	if st.Files == 0 {                                                             // one that doesn't count them
-		left.files = math.MaxInt64
+	defer done()
+	found, here, err := c.local(ctx, a.id())
+	if err != nil {
+		return found, err
 	}
-	return left, nil
+	if here {
+		return found, c.again(found, b)
+	}
+	unclaim, err := c.room.claim(d.Root, a.needs())
+	if err != nil {
+		return found, err
+	}
+	defer unclaim()
+	tell("loading the image")
+	id, err := c.load(ctx, a)
+	if err != nil {
+		return found, err
+	}
+	found, here, err = c.local(ctx, id)
+	if err == nil && !here {
+		err = errors.New("the daemon lost the image that was loaded just now")
+	}
+	if err != nil {
+		return found, err
+	}
+	b.Size = a.takes.bytes
+	return found, c.note(ctx, found, b)
 }
 
-// progress sums up what the daemon tells of each layer.
-type progress struct {
-	spec   executor.Spec
-	total  int64
-	layers map[string]int64
-	told   time.Time
+// needs is what an archive takes on the daemon's disk, packed and unpacked.
+func (a *archive) needs() room {
+	need := a.takes
+	for _, at := range a.layers {
+		need.bytes += at.size
+	}
+	return need
 }
 
-// take notes a message and passes the sum on, not too often.
-func (p *progress) take(m jsonstream.Message) {
-	if m.ID == "" || m.Progress == nil || len(p.layers) > maxLayers {
-		return
-	}
-	p.layers[m.ID] = max(p.layers[m.ID], m.Progress.Current) // unpacking counts anew
-	if time.Since(p.told) < tellEvery {
-		return
-	}
-	p.told = time.Now()
-	var sum int64
-	for _, n := range p.layers {
-		sum += n
-	}
-	tell(p.spec, "pulling %d of %d MiB", min(sum, p.total)>>20, p.total>>20)
-}
+// pulls is the folder for what is being pulled.
+func (e *Executor) pulls() string { return filepath.Join(e.cfg.Dir, "pulls") }

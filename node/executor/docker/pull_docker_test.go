@@ -3,19 +3,23 @@
 package docker_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,15 +39,16 @@ import (
 	"souk/node/executor/executortest"
 )
 
-// shop is a registry on this machine's loopback, which Docker asks over HTTP.
+// shop is a registry on this machine's loopback, which is asked over HTTP.
 type shop struct {
 	host string
+	ids  map[string]string // of the images, by reference
 	mu   sync.Mutex
 	wrap func(http.Handler) http.Handler // between the tests' pushes and the nodes' pulls
 }
 
 func newShop(t *testing.T) *shop {
-	s := &shop{wrap: func(h http.Handler) http.Handler { return h }}
+	s := &shop{ids: map[string]string{}, wrap: func(h http.Handler) http.Handler { return h }}
 	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -71,18 +76,28 @@ func (s *shop) push(t *testing.T, repository string, img v1.Image) string {
 	require.NoError(t, remote.Write(ref, img, remote.WithTransport(transport)))
 	d, err := img.Digest()
 	require.NoError(t, err)
-	return s.host + "/" + repository + "@" + d.String()
+	id, err := img.ConfigName()
+	require.NoError(t, err)
+	pinned := s.host + "/" + repository + "@" + d.String()
+	s.ids[pinned] = id.String()
+	return pinned
 }
 
 // guestImage is the guest program's image with something of its own, so that no
 // two tests share one.
-func guestImage(t *testing.T, arch string) v1.Image {
+func guestImage(t *testing.T, arch string) v1.Image { return guestImageOf(t, arch, t.Name()) }
+
+func guestImageAs(t *testing.T, who string) v1.Image {
+	return guestImageOf(t, runtime.GOARCH, t.Name()+" "+who)
+}
+
+func guestImageOf(t *testing.T, arch, author string) v1.Image {
 	img, err := tarball.Image(func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(guest.raw))), nil }, nil)
 	require.NoError(t, err)
 	cfg, err := img.ConfigFile()
 	require.NoError(t, err)
 	cfg = cfg.DeepCopy()
-	cfg.Author, cfg.Architecture = t.Name(), arch
+	cfg.Author, cfg.Architecture = author, arch
 	img, err = mutate.ConfigFile(img, cfg)
 	require.NoError(t, err)
 	return img
@@ -117,12 +132,15 @@ func has(t *testing.T, ref string) bool {
 	return err == nil
 }
 
-func dropAfter(t *testing.T, ref string) {
+// dropAfter gives the ID of an image that is removed after the test.
+func (s *shop) dropAfter(t *testing.T, ref string) string {
+	id := s.ids[ref]
 	t.Cleanup(func() {
-		if has(t, ref) {
-			removeImage(ref)
+		if has(t, id) {
+			removeImage(id)
 		}
 	})
+	return id
 }
 
 func TestPull(t *testing.T) {
@@ -132,7 +150,7 @@ func TestPull(t *testing.T) {
 	img, err := mutate.AppendLayers(guestImage(t, runtime.GOARCH), layer)
 	require.NoError(t, err)
 	ref := s.push(t, "some/guest", img)
-	dropAfter(t, ref)
+	id := s.dropAfter(t, ref)
 	e := s.node(t, nil)
 	job := byRef(ref, "lines", "2")
 	var told []string
@@ -144,6 +162,8 @@ func TestPull(t *testing.T) {
 	<-x.Done()
 	require.Equal(t, "line 0\nline 1\n", logOf(t, x))
 	require.NoError(t, x.Remove())
+	require.True(t, has(t, id))
+	require.False(t, has(t, ref), "no name is taken on this machine")
 
 	// What is here by that digest isn't asked for again.
 	s.between(func(http.Handler) http.Handler { return http.NotFoundHandler() })
@@ -213,7 +233,7 @@ func TestRefusedPulls(t *testing.T) {
 			var fault *executor.JobError
 			require.ErrorAs(t, err, &fault)
 			require.Contains(t, fault.Reason, c.says)
-			require.False(t, has(t, ref), "nothing was pulled")
+			require.False(t, has(t, s.ids[ref]), "nothing was pulled")
 		})
 	}
 }
@@ -227,11 +247,11 @@ func TestUnreachableRegistryIsNotTheJobsFault(t *testing.T) {
 	require.False(t, asJobError(err, &fault))
 }
 
-// The registry asks for the provider's password; the daemon is told it too.
+// The registry asks for the provider's password.
 func TestPullWithCredentials(t *testing.T) {
 	s := newShop(t)
 	ref := s.push(t, "private", guestImage(t, runtime.GOARCH))
-	dropAfter(t, ref)
+	s.dropAfter(t, ref)
 	s.between(func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {
@@ -261,21 +281,101 @@ func TestPullWithCredentials(t *testing.T) {
 func TestImagesOverTheLimitGo(t *testing.T) {
 	s := newShop(t)
 	e := s.node(t, func(c *docker.Config) { c.CacheBytes = 5 << 20 })
-	var refs []string
+	var ids []string
 	for i := range 3 {
 		layer, err := random.Layer(3<<20, "application/vnd.docker.image.rootfs.diff.tar.gzip")
 		require.NoError(t, err)
 		img, err := mutate.AppendLayers(guestImage(t, runtime.GOARCH), layer)
 		require.NoError(t, err)
 		ref := s.push(t, fmt.Sprint("image", i), img)
-		dropAfter(t, ref)
+		ids = append(ids, s.dropAfter(t, ref))
 		x, err := e.Prepare(t.Context(), byRef(ref, "exit", "0"))
 		require.NoError(t, err)
 		require.NoError(t, x.Stop(t.Context()))
 		require.NoError(t, x.Remove())
-		refs = append(refs, ref)
 	}
-	require.False(t, has(t, refs[0]))
-	require.False(t, has(t, refs[1]))
-	require.True(t, has(t, refs[2]), "the one in use")
+	require.False(t, has(t, ids[0]))
+	require.False(t, has(t, ids[1]))
+	require.True(t, has(t, ids[2]), "the one in use")
+}
+
+// What the provider pulled or built by itself is not for clients, whoever knows its
+// digest; who can have it from a registry gets it from there, and souk never removes it.
+func TestTheProvidersOwnImagesAreItsOwn(t *testing.T) {
+	s := newShop(t)
+	e := s.node(t, func(c *docker.Config) { c.CacheBytes = 1 })
+	own := guestImage(t, runtime.GOARCH)
+	ref := s.push(t, "own", own)
+	id := s.dropAfter(t, ref)
+	tag, err := name.NewTag("souk-test/own:latest")
+	require.NoError(t, err)
+	var raw bytes.Buffer
+	require.NoError(t, tarball.Write(tag, own, &raw))
+	load := exec.Command("docker", "load", "--quiet")
+	load.Stdin = &raw
+	out, err := load.CombinedOutput()
+	require.NoError(t, err, string(out))
+	s.between(func(http.Handler) http.Handler { return http.NotFoundHandler() })
+	for _, known := range []string{s.host + "/own@" + id, ref} {
+		_, err := e.Prepare(t.Context(), byRef(known, "exit", "0"))
+		require.ErrorContains(t, err, "the registry has no image", known)
+	}
+
+	s.between(func(h http.Handler) http.Handler { return h })
+	x, err := e.Prepare(t.Context(), byRef(ref, "exit", "0"))
+	require.NoError(t, err)
+	require.NoError(t, x.Stop(t.Context()))
+	require.NoError(t, x.Remove())
+	other := s.push(t, "other", guestImageAs(t, "other"))
+	s.dropAfter(t, other)
+	x, err = e.Prepare(t.Context(), byRef(other, "exit", "0"))
+	require.NoError(t, err)
+	require.NoError(t, x.Stop(t.Context()))
+	require.NoError(t, x.Remove())
+	require.True(t, has(t, id), "it was there before")
+}
+
+// A registry that hangs keeps nobody else from getting images, and leases that want one
+// image share one pull.
+func TestPullsAtOnce(t *testing.T) {
+	slow, quick := newShop(t), newShop(t)
+	shared := slow.push(t, "shared", guestImageAs(t, "shared"))
+	slow.dropAfter(t, shared)
+	plain := quick.push(t, "plain", guestImageAs(t, "plain"))
+	quick.dropAfter(t, plain)
+	hold, asked, layers := make(chan struct{}), make(chan struct{}, 100), atomic.Int32{}
+	slow.between(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "/manifests/") {
+				asked <- struct{}{}
+				<-hold
+			}
+			if strings.Contains(r.URL.Path, "/blobs/") {
+				layers.Add(1)
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
+	e := slow.node(t, func(c *docker.Config) { c.Registries = append(c.Registries, quick.host) })
+	prepared := make(chan error, 2)
+	for i := range 2 {
+		job := byRef(shared, "exit", "0")
+		job.ID = fmt.Sprint("shared", i)
+		go func() {
+			x, err := e.Prepare(t.Context(), job)
+			if err == nil {
+				err = errors.Join(x.Stop(t.Context()), x.Remove())
+			}
+			prepared <- err
+		}()
+	}
+	<-asked
+	x, err := e.Prepare(t.Context(), byRef(plain, "exit", "0"))
+	require.NoError(t, err)
+	require.NoError(t, x.Stop(t.Context()))
+	require.NoError(t, x.Remove())
+	close(hold)
+	require.NoError(t, <-prepared)
+	require.NoError(t, <-prepared)
+	require.LessOrEqual(t, layers.Load(), int32(2), "the configuration and the layer, once")
 }

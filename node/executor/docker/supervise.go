@@ -33,11 +33,11 @@ const (
 // doing, and such an execution has begun and ended.
 func (x *execution) begin() error {
 	if err := x.log.open(); err != nil {
-		return x.failed(fmt.Errorf("the log could not be made: %w", err))
+		return x.failed("the log could not be made", err)
 	}
 	now := control.Monotonic()
 	if err := x.keep(startedFile, started{At: now, Boot: boot()}); err != nil {
-		return x.failed(fmt.Errorf("the start could not be recorded: %w", err))
+		return x.failed("the start could not be recorded", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
@@ -53,7 +53,7 @@ func (x *execution) begin() error {
 	if err == nil {
 		return nil
 	}
-	return x.failed(fmt.Errorf("the container could not be started: %w", err))
+	return x.failed("this provider's Docker could not start the container", err)
 }
 
 // unrunnable says whether the daemon blames the image's program for a start that failed.
@@ -66,9 +66,11 @@ func (x *execution) unrunnable(ctx context.Context) bool {
 	return code == notFound || code == notExecutable
 }
 
-func (x *execution) failed(err error) error {
-	x.conclude(result{Cause: executor.Failed, Detail: faultOf(err), Ran: x.ran()})
-	return err
+// failed ends an execution that doesn't begin. What Docker or the kernel said is not
+// for the client.
+func (x *execution) failed(why string, err error) error {
+	x.conclude(result{Cause: executor.Failed, Detail: why, Ran: x.ran()})
+	return unable(err, "%s", why)
 }
 
 func (x *execution) ran() time.Duration {
@@ -319,7 +321,8 @@ func (x *execution) finish(e exit, cancel context.CancelFunc, collected <-chan s
 	r := result{Ran: x.lasted(e, cause), CPU: cpu, Memory: peak}
 	r.Cause, r.ExitCode, r.Detail = verdict(e, cause, over)
 	if left, err := tidy(filepath.Join(x.dir, diskDir, outDir)); err != nil {
-		r.Cause, r.ExitCode, r.Detail = executor.Failed, 0, faultOf(fmt.Errorf("the outputs could not be looked through: %w", err))
+		r.Cause, r.ExitCode, r.Detail = executor.Failed, 0, "the outputs could not be looked through"
+		x.exec.cfg.Log.Error(r.Detail, "execution", x.rec.ID, "error", err)
 	} else if left > 0 && r.Detail == "" {
 		r.Detail = fmt.Sprintf("%d links or special files among the outputs were left out; only files and folders come back", left)
 	}

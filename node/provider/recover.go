@@ -23,6 +23,9 @@ func (p *Provider) Start(ctx context.Context) error {
 	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
 		return err
 	}
+	if err := p.dropParts(); err != nil { // before any lease that is taken up keeps its log
+		return err
+	}
 	var live []ledger.Lease
 	err := p.Ledger.View(ctx, func(tx *ledger.Tx) error {
 		for rec, err := range tx.LiveLeases(ledger.Provider) {
@@ -52,7 +55,7 @@ func (p *Provider) Start(ctx context.Context) error {
 		return err
 	}
 	p.check(ctx)
-	if err := errors.Join(p.forgetOld(ctx), p.dropParts()); err != nil {
+	if err := p.forgetOld(ctx); err != nil {
 		return err
 	}
 	p.spawn(p.janitor)

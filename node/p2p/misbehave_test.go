@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
@@ -166,10 +167,10 @@ func TestHalfOpenStreamsOfOnePeerAreBounded(t *testing.T) {
 		}))
 		return inbound, memory
 	}
-	eventually(t, "all but its share of streams were ended", func() bool {
+	require.Eventually(t, func() bool {
 		inbound, _ := held()
 		return inbound <= PeerStreams
-	})
+	}, time.Minute, often, "all but its share of streams were ended")
 	inbound, memory := held()
 	require.Positive(t, inbound, "some of them are half open")
 	require.LessOrEqual(t, memory, int64(PeerStreams*wire.MaxControl+PeerConns<<20), "of streams and connections")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -18,7 +19,7 @@ import (
 )
 
 const (
-	warmFor    = 10 * time.Second // how long a sandbox waits for another job of its client
+	warmFor    = 10 * time.Second // how long a sandbox waits for another job of its client, unless Config says otherwise
 	warmMost   = 64               // sandboxes that wait
 	warmLooks  = time.Second      // how often those whose time is over are looked for
 	boxModules = 8                // modules that one sandbox loads
@@ -40,6 +41,7 @@ func tenantOf(s executor.Spec) tenant {
 type pool struct {
 	sandbox string
 	dir     string // of the boxes
+	warmFor time.Duration
 	log     *slog.Logger
 	wake    chan struct{} // one token asks for a look
 	quit    chan struct{}
@@ -54,9 +56,9 @@ type pool struct {
 	closed bool
 }
 
-func newPool(sandbox, dir string, want int, log *slog.Logger) *pool {
+func newPool(sandbox, dir string, want int, warmFor time.Duration, log *slog.Logger) *pool {
 	p := &pool{
-		sandbox: sandbox, dir: dir, want: want, log: log, wake: make(chan struct{}, 1), quit: make(chan struct{}),
+		sandbox: sandbox, dir: dir, want: want, warmFor: warmFor, log: log, wake: make(chan struct{}, 1), quit: make(chan struct{}),
 		slots: make(chan struct{}, runtime.GOMAXPROCS(0)), more: make(chan struct{}),
 	}
 	p.wg.Add(1)
@@ -118,7 +120,7 @@ func (p *pool) short() bool {
 func (p *pool) expire(now time.Time) {
 	p.mu.Lock()
 	n := 0
-	for n < len(p.warm) && now.Sub(p.warm[n].idle) > warmFor {
+	for n < len(p.warm) && now.Sub(p.warm[n].idle) > p.warmFor {
 		n++
 	}
 	old := p.warm[:n:n]
@@ -225,7 +227,7 @@ func (p *pool) close() {
 	close(p.quit)
 	p.mu.Lock()
 	p.closed = true
-	old := append(p.fresh, p.warm...)
+	old := slices.Concat(p.fresh, p.warm)
 	p.fresh, p.warm = nil, nil
 	p.mu.Unlock()
 	p.retire(old...)

@@ -43,6 +43,7 @@ type Config struct {
 	SandboxPath string          // the souk-sandbox binary; empty: beside this program, else in $PATH
 	Source      executor.Source // where modules and inputs come from
 	Spares      int             // fresh sandboxes started ahead of need; 0 is none
+	WarmFor     time.Duration   // how long a sandbox waits for another job of its client; 0: 10 s
 	CompileTime time.Duration   // how long compiling one module may take; 0: 60 s
 	Log         *slog.Logger    // nil: slog.Default
 }
@@ -77,8 +78,11 @@ var errClosed = errors.New("the wasm executor is closed")
 // New makes the folders and starts the spares. It fails where the sandbox
 // binary can't be found or Dir can't be written.
 func New(cfg Config) (*Executor, error) {
-	if cfg.Source == nil || cfg.Dir == "" || cfg.Spares < 0 || cfg.CompileTime < 0 {
-		return nil, errors.New("the wasm executor needs a folder, a source, and spares and time to compile that are not negative")
+	if cfg.Source == nil || cfg.Dir == "" || cfg.Spares < 0 || min(cfg.CompileTime, cfg.WarmFor) < 0 {
+		return nil, errors.New("the wasm executor needs a folder, a source, and spares and times that are not negative")
+	}
+	if cfg.WarmFor == 0 {
+		cfg.WarmFor = warmFor
 	}
 	if cfg.CompileTime == 0 {
 		cfg.CompileTime = compileTime
@@ -104,7 +108,7 @@ func New(cfg Config) (*Executor, error) {
 		e.end()
 		return nil, fmt.Errorf("the wasm executor's folder can't be used: %w", err)
 	}
-	e.pool = newPool(path, e.boxes(), cfg.Spares, cfg.Log)
+	e.pool = newPool(path, e.boxes(), cfg.Spares, cfg.WarmFor, cfg.Log)
 	return e, nil
 }
 

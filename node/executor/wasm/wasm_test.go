@@ -55,10 +55,15 @@ func build(to, pkg string, env ...string) error {
 // open starts from a cache that has the guest program: compiling it for each
 // test would take most of the time.
 func open(t *testing.T, dir string, src *executortest.Source) executor.Executor {
-	if _, err := os.Stat(filepath.Join(dir, "cache")); err != nil {
-		require.NoError(t, os.CopyFS(filepath.Join(dir, "cache"), os.DirFS(warmCache(t))))
+	return openConfigured(t, wasm.Config{Dir: dir, Source: src})
+}
+
+func openConfigured(t *testing.T, config wasm.Config) executor.Executor {
+	if _, err := os.Stat(filepath.Join(config.Dir, "cache")); err != nil {
+		require.NoError(t, os.CopyFS(filepath.Join(config.Dir, "cache"), os.DirFS(warmCache(t))))
 	}
-	e, err := wasm.New(wasm.Config{Dir: dir, SandboxPath: built.sandbox, Source: src, Spares: 1})
+	config.SandboxPath, config.Spares = built.sandbox, 1
+	e, err := wasm.New(config)
 	require.NoError(t, err)
 	return e
 }

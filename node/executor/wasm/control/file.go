@@ -47,6 +47,7 @@ func put(dir, name string, v any, sync func(*os.File) error) error {
 	return os.Rename(aside, filepath.Join(dir, name))
 }
 
+// SyncDir makes the names in dir durable.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

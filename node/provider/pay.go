@@ -68,6 +68,9 @@ func (l *lease) taken(tx *ledger.Tx, rec ledger.Lease, c books.Countersignature)
 		return t, err
 	}
 	t, err = l.p.side.Countersigned(rec, ch, l.quote.Client, known, c, l.p.nowMillis())
+	if errors.Is(err, books.ErrNoReceipt) && !l.p.reconciled(l.account()) { // a restored backup lacks it
+		return t, wire.Refuse(wire.NotReconciled, "this provider doesn't know receipt %d (any more); ask for the channel's status first", c.Seq)
+	}
 	if errors.Is(err, books.ErrNoReceipt) || errors.Is(err, market.ErrSignature) {
 		return t, wire.Malformed("%v", err)
 	}

@@ -56,7 +56,7 @@ func (l *lease) prepare(ctx context.Context) error {
 	l.exec = exec
 	l.wakeLocked()
 	l.mu.Unlock()
-	return l.run(ctx)
+	return l.launched(ctx)
 }
 
 var (

@@ -10,14 +10,26 @@ import (
 	"souk/protocol/market"
 )
 
-// run supervises a started process tick by tick until it has ended. A tick
-// whose cover is missing at its start goes on for one grace.
+// run supervises a process that a restart found.
 func (l *lease) run(ctx context.Context) error {
+	return l.supervise(ctx, newGrace(l.quote.TickUnits))
+}
+
+// launched supervises a process that has just started. Its first tick has a
+// grace as well: what covered it others may have used up since the accept.
+func (l *lease) launched(ctx context.Context) error {
+	grace := newGrace(l.quote.TickUnits)
+	grace.begin()
+	return l.supervise(ctx, grace)
+}
+
+// supervise watches a process tick by tick until it has ended. A tick whose
+// cover is missing at its start goes on for one grace.
+func (l *lease) supervise(ctx context.Context, grace *grace) error {
 	exec := l.execution()
 	tick := millis(l.quote.TickUnits)
 	boundary := time.NewTimer(l.untilBoundary(exec, tick))
 	defer boundary.Stop()
-	grace := newGrace(l.quote.TickUnits)
 	defer grace.stop()
 	for {
 		_, _, changed := l.snapshot()

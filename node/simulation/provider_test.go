@@ -390,6 +390,7 @@ func (p *provider) launch(r *run) {
 	w := p.w
 	r.proc = &process{began: w.now, ends: w.now + min(w.between(second, 15*tickMillis), r.quote.MaxMillis)}
 	p.processes[r.lease] = r.proc
+	p.beginGrace(r)
 	p.supervise(r)
 }
 
@@ -415,7 +416,6 @@ func (p *provider) supervise(r *run) {
 		d = 1
 	}
 	p.after(d, func() { p.boundary(r) })
-	p.beginGrace(r)
 	p.look(r)
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/lease"
 	"souk/protocol/market"
@@ -27,7 +28,7 @@ func (e *Engine) LeaseStatus(context.Context, peer.ID, market.Quote, market.Sign
 }
 
 // ChannelStatus answers the provider of a channel: the highest voucher, and
-// the leases with their newest countersigned receipts.
+// the leases with their newest receipts, countersigned or not.
 func (e *Engine) ChannelStatus(ctx context.Context, asker peer.ID, channel market.Hash, _ status.BootID, cursor uint64) (*pb.ChannelStatus, error) {
 	out := &pb.ChannelStatus{BootId: e.cfg.Boot[:]}
 	if channel.IsZero() {
@@ -57,11 +58,11 @@ func (e *Engine) ChannelStatus(ctx context.Context, asker peer.ID, channel marke
 				out.NextCursor = n - 1
 				return nil
 			}
-			d, err := documents(tx, h)
+			shown, err := documents(tx, h)
 			if err != nil {
 				return err
 			}
-			out.Leases = append(out.Leases, d)
+			out.Leases = append(out.Leases, shown...)
 		}
 		return nil
 	})
@@ -71,24 +72,32 @@ func (e *Engine) ChannelStatus(ctx context.Context, asker peer.ID, channel marke
 	return out, nil
 }
 
-func documents(tx *ledger.Tx, h market.Hash) (*pb.LeaseDocuments, error) {
+// documents is a lease once for each receipt of it that the provider may have
+// to adopt, or once without any.
+func documents(tx *ledger.Tx, h market.Hash) (all []*pb.LeaseDocuments, err error) {
 	l, err := tx.Lease(ledger.Client, h)
 	if err != nil {
 		return nil, err
 	}
-	d := &pb.LeaseDocuments{
-		Quote: l.Quote, QuoteSignature: l.QuoteSignature, Terms: l.Terms, Lease: l.Block,
-		ClientSignature: l.ClientSignature, ProviderSignature: l.ProviderSignature, Job: l.Job,
+	bare := func() *pb.LeaseDocuments {
+		return &pb.LeaseDocuments{
+			Quote: l.Quote, QuoteSignature: l.QuoteSignature, Terms: l.Terms, Lease: l.Block,
+			ClientSignature: l.ClientSignature, ProviderSignature: l.ProviderSignature, Job: l.Job,
+		}
 	}
-	if l.Countersigned.Seq == 0 {
-		return d, nil
+	for _, seq := range books.Numbers(l) {
+		r, err := tx.Receipt(ledger.Client, h, seq)
+		if err != nil {
+			return nil, err
+		}
+		d := bare()
+		d.Receipt = &pb.Receipt{Receipt: r.Block, ProviderSignature: r.ProviderSignature, ClientSignature: r.ClientSignature, Body: r.Body}
+		all = append(all, d)
 	}
-	r, err := tx.Receipt(ledger.Client, h, l.Countersigned.Seq)
-	if err != nil {
-		return nil, err
+	if len(all) == 0 {
+		all = append(all, bare())
 	}
-	d.Receipt = &pb.Receipt{Receipt: r.Block, ProviderSignature: r.ProviderSignature, ClientSignature: r.ClientSignature, Body: r.Body}
-	return d, nil
+	return all, nil
 }
 
 // SealedCache gives up to limit fresh offers of neighbours, as they were signed.

@@ -123,7 +123,7 @@ func (e *endlessLayer) Read(p []byte) (int, error) {
 func TestALayerOfAMillionFilesIsReadNoFurtherThanItsLimit(t *testing.T) {
 	const most = 64 << 20
 	e := &endlessLayer{header: pack(entry{name: "f"})[:512]}
-	_, err := verifyLayer(t.Context(), e, sum(nil), most)
+	_, err := verifyLayer(t.Context(), e, sum(nil), &budget{whole: most})
 	var fault *executor.JobError
 	require.ErrorAs(t, err, &fault)
 	require.Contains(t, fault.Reason, "too big")

@@ -153,7 +153,7 @@ func newShop(t *testing.T) *shop {
 	honest := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
-		h := http.Handler(honest)
+		h := honest
 		if s.wrap != nil {
 			h = s.wrap(honest)
 		}

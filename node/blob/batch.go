@@ -102,7 +102,7 @@ func (b *batch) commit(open int) error {
 func (b *batch) drop() {
 	b.seal()
 	for _, p := range b.sealed {
-		<-p.done // how it went makes no difference any more
+		<-p.done //nolint:errcheck // how it went makes no difference any more
 		b.s.discard(p)
 	}
 	b.sealed = nil

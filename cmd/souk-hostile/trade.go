@@ -47,13 +47,14 @@ func (s *shop) SealedOffers(_ context.Context, _ int) ([][]byte, error) {
 }
 
 func (s *shop) ownOffer() ([]byte, error) {
+	now := time.Now()
+	next := s.offerNow(now) // looks at the lock's data itself
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
 	if s.offer.bytes != nil && now.Sub(s.offer.at) < resealAfter {
 		return s.offer.bytes, nil
 	}
-	b, err := offer.Seal(s.offerNow(now), s.cfg.key)
+	b, err := offer.Seal(next, s.cfg.key)
 	if err == nil {
 		s.offer = sealedOffer{bytes: b, at: now}
 	}

@@ -30,6 +30,7 @@ func TestACallThatHangsIsGivenUpOnAndNotMadeTwice(t *testing.T) {
 			_, err = bounded.Do(t.Context(), c, 0, call)
 			require.ErrorIs(t, err, bounded.ErrNoAnswer)
 		}
+		synctest.Wait()
 		require.Equal(t, 1, made, "one is outstanding")
 		require.True(t, c.Outstanding())
 

@@ -52,7 +52,7 @@ func TestLimits(t *testing.T) {
 			q.Quote.StartBy = q.Quote.ExpiresAt
 		}),
 		"peers asked in one search": func(_ *testing.T, n int64) error {
-			s, asked := &search{asked: map[peer.ID]bool{"self": true}}, int64(0)
+			s, asked := &search{most: maxAsked, asked: map[peer.ID]bool{"self": true}}, int64(0)
 			for i := range 2 * maxAsked {
 				if asked < n && s.take(peer.ID(fmt.Sprint(i))) {
 					asked++

@@ -30,7 +30,7 @@ func Ask(ctx context.Context, h host.Host, p peer.ID, parties Parties, request [
 	if a.GetQuote() == nil {
 		return Quoted{}, fmt.Errorf("%w: no quote in it", ErrDishonest)
 	}
-	q, err := readQuoted(a.GetQuote().GetQuote(), a.GetQuote().GetSignature(), a.GetQuote().GetTerms(), a.GetQuote().GetChannelConfig(), parties)
+	q, err := ReadQuoted(a.GetQuote().GetQuote(), a.GetQuote().GetSignature(), a.GetQuote().GetTerms(), a.GetQuote().GetChannelConfig(), parties)
 	if err != nil {
 		return Quoted{}, fmt.Errorf("%w: %w", ErrDishonest, err)
 	}

@@ -16,6 +16,14 @@ import (
 	"souk/protocol/wire"
 )
 
+// Reasons why a document that is signed as it should be is refused. The others
+// are package market's: ErrEncoding, ErrLength, ErrSignature and ErrInvalid.
+var (
+	ErrParties = errors.New("a document isn't between these two peers")
+	ErrChannel = errors.New("a document is for another channel than that of these two peers")
+	ErrHash    = errors.New("a document isn't the one that another one names")
+)
+
 // Parties is who may trade here, and where vouchers settle.
 type Parties struct {
 	Chain    market.Chain
@@ -63,7 +71,9 @@ func NewConfig(p Parties, token market.Address, salt market.Hash) market.Channel
 	}
 }
 
-func readAsked(m *pb.QuoteRequest, p Parties) (Asked, error) {
+// ReadAsked checks what a client asks a provider. A *wire.Refusal asks for a
+// chain that this provider doesn't settle on.
+func ReadAsked(m *pb.QuoteRequest, p Parties) (Asked, error) {
 	req, err := market.DecodeRequest(m.GetRequest())
 	if err != nil {
 		return Asked{}, err
@@ -83,13 +93,13 @@ func readAsked(m *pb.QuoteRequest, p Parties) (Asked, error) {
 	}
 	cfg := NewConfig(p, token, salt)
 	if cfg.Payer = payer; payer != p.Client && p.Chain.ID == 0 {
-		return Asked{}, fmt.Errorf("payer %s isn't the client, and there is no chain", payer)
+		return Asked{}, fmt.Errorf("%w: payer %s isn't the client, and there is no chain", ErrParties, payer)
 	}
 	return Asked{Request: req, Block: m.GetRequest(), Config: cfg, Channel: p.Chain.ChannelID(cfg), ClientAt: m.GetNow()}, nil
 }
 
-// readQuoted checks a quote, its signature, terms and channel.
-func readQuoted(block, signature, terms, config []byte, p Parties) (q Quoted, err error) {
+// ReadQuoted checks a quote, its signature, terms and channel.
+func ReadQuoted(block, signature, terms, config []byte, p Parties) (q Quoted, err error) {
 	if q.Quote, err = market.DecodeQuote(block); err != nil {
 		return q, err
 	}
@@ -103,26 +113,27 @@ func readQuoted(block, signature, terms, config []byte, p Parties) (q Quoted, er
 		return q, err
 	}
 	if q.Quote.Provider != p.Provider || q.Quote.Client != p.Client {
-		return q, fmt.Errorf("the quote is between %s and %s, not these two peers", q.Quote.Provider, q.Quote.Client)
+		return q, fmt.Errorf("%w: the quote is between %s and %s", ErrParties, q.Quote.Provider, q.Quote.Client)
 	}
 	if q.Terms, err = market.DecodeTerms(terms); err != nil {
 		return q, err
 	}
 	if market.BlockHash(terms) != q.Quote.TermsHash {
-		return q, errors.New("the terms aren't those that the quote names")
+		return q, fmt.Errorf("%w: the terms aren't the quote's", ErrHash)
 	}
 	if q.Config, err = market.DecodeChannelConfig(config); err != nil {
 		return q, err
 	}
 	if p.Chain.ChannelID(q.Config) != q.Quote.Channel || q.Config.PayerAuthorizer != p.Client || q.Config.ReceiverAuthorizer != p.Provider {
-		return q, errors.New("the channel isn't the one between these two peers that the quote names")
+		return q, fmt.Errorf("%w: the quote names %s", ErrChannel, q.Quote.Channel)
 	}
 	q.Block, q.TermBlock = block, terms
 	return q, nil
 }
 
-func readAccepted(m *pb.Accept, p Parties) (Accepted, error) {
-	q, err := readQuoted(m.GetQuote(), m.GetQuoteSignature(), m.GetTerms(), m.GetChannelConfig(), p)
+// ReadAccepted checks an acceptance and everything that it stands on.
+func ReadAccepted(m *pb.Accept, p Parties) (Accepted, error) {
+	q, err := ReadQuoted(m.GetQuote(), m.GetQuoteSignature(), m.GetTerms(), m.GetChannelConfig(), p)
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -134,7 +145,7 @@ func readAccepted(m *pb.Accept, p Parties) (Accepted, error) {
 		return Accepted{}, err
 	}
 	if a.Lease.QuoteHash != q.Quote.Hash() || a.Lease.JobHash != market.BlockHash(m.GetJob()) {
-		return Accepted{}, errors.New("the lease isn't for this quote and job")
+		return Accepted{}, fmt.Errorf("%w: the lease is for another quote or job", ErrHash)
 	}
 	if a.ClientSignature, err = market.SignatureFrom(m.GetClientSignature()); err != nil {
 		return Accepted{}, err
@@ -161,7 +172,7 @@ func ReadVoucher(m *pb.Voucher, p Parties, channel market.Hash) (market.Voucher,
 		return v, sig, err
 	}
 	if v.Channel != channel {
-		return v, sig, errors.New("the voucher is for another channel")
+		return v, sig, fmt.Errorf("%w: the voucher names %s", ErrChannel, v.Channel)
 	}
 	return v, sig, sig.Verify(p.Chain.VoucherDigest(v), p.Client)
 }
@@ -176,17 +187,20 @@ func ReadDocuments(m *pb.LeaseDocuments, p Parties, channel market.Hash) (q Quot
 		return q, l, err
 	}
 	q.Block, q.TermBlock = m.GetQuote(), m.GetTerms()
-	if q.Quote.Channel != channel || q.Quote.Provider != p.Provider || q.Quote.Client != p.Client {
-		return q, l, errors.New("the quote isn't of this channel and these peers")
+	if q.Quote.Channel != channel {
+		return q, l, fmt.Errorf("%w: the quote names %s", ErrChannel, q.Quote.Channel)
+	}
+	if q.Quote.Provider != p.Provider || q.Quote.Client != p.Client {
+		return q, l, fmt.Errorf("%w: the quote is between %s and %s", ErrParties, q.Quote.Provider, q.Quote.Client)
 	}
 	if market.BlockHash(m.GetTerms()) != q.Quote.TermsHash {
-		return q, l, errors.New("the terms aren't those that the quote names")
+		return q, l, fmt.Errorf("%w: the terms aren't the quote's", ErrHash)
 	}
 	if l, err = market.DecodeLease(m.GetLease()); err != nil {
 		return q, l, err
 	}
 	if l.QuoteHash != q.Quote.Hash() || l.JobHash != market.BlockHash(m.GetJob()) {
-		return q, l, errors.New("the lease isn't for this quote and job")
+		return q, l, fmt.Errorf("%w: the lease is for another quote or job", ErrHash)
 	}
 	digest := p.Chain.Digest(l.Hash())
 	return q, l, errors.Join(
@@ -204,7 +218,7 @@ func ReadReceipt(m *pb.Receipt, p Parties) (r market.Receipt, sig market.Signatu
 		return r, sig, err
 	}
 	if market.BlockHash(m.GetBody()) != r.BodyHash {
-		return r, sig, errors.New("the body isn't the one that the receipt names")
+		return r, sig, fmt.Errorf("%w: the body isn't that of receipt %d", ErrHash, r.Seq)
 	}
 	digest := p.Chain.Digest(r.Hash())
 	if err = sig.Verify(digest, p.Provider); err == nil && len(m.GetClientSignature()) > 0 {

@@ -27,7 +27,7 @@ func FuzzQuoteRequest(f *testing.F) {
 		if proto.Unmarshal(b, &m) != nil {
 			return
 		}
-		a, err := readAsked(&m, p.parties)
+		a, err := ReadAsked(&m, p.parties)
 		if err == nil && (a.Channel != p.parties.Chain.ChannelID(a.Config) || a.Config.PayerAuthorizer != p.parties.Client) {
 			t.Fatal("a channel of somebody else")
 		}
@@ -48,7 +48,7 @@ func FuzzQuote(f *testing.F) {
 		if proto.Unmarshal(b, &m) != nil {
 			return
 		}
-		if q, err := readQuoted(m.GetQuote(), m.GetSignature(), m.GetTerms(), m.GetChannelConfig(), p.parties); err == nil && q.Quote != p.quote {
+		if q, err := ReadQuoted(m.GetQuote(), m.GetSignature(), m.GetTerms(), m.GetChannelConfig(), p.parties); err == nil && q.Quote != p.quote {
 			t.Fatal("a quote that nobody signed")
 		}
 	})

@@ -96,17 +96,17 @@ func (p *pair) accept() *pb.Accept {
 
 func TestWhatAgreesIsRead(t *testing.T) {
 	p := newPair(t)
-	asked, err := readAsked(p.ask(), p.parties)
+	asked, err := ReadAsked(p.ask(), p.parties)
 	require.NoError(t, err)
 	require.Equal(t, p.config, asked.Config)
 	require.Equal(t, p.quote.Channel, asked.Channel)
-	a, err := readAccepted(p.accept(), p.parties)
+	a, err := ReadAccepted(p.accept(), p.parties)
 	require.NoError(t, err)
 	require.Equal(t, p.lease, a.Lease)
 	require.Equal(t, p.voucher, *a.Voucher)
 	free := p.accept()
 	free.Voucher = nil
-	a, err = readAccepted(free, p.parties)
+	a, err = ReadAccepted(free, p.parties)
 	require.NoError(t, err)
 	require.Nil(t, a.Voucher)
 }
@@ -124,13 +124,13 @@ func TestAnAskThatDoesNotAgreeIsRefused(t *testing.T) {
 		p := newPair(t)
 		m := p.ask()
 		change(m)
-		_, err := readAsked(m, p.parties)
+		_, err := ReadAsked(m, p.parties)
 		require.ErrorIs(t, fault(err), wire.ErrMalformed, name)
 	}
 	p := newPair(t)
 	m := p.ask()
 	m.ChainId++
-	_, err := readAsked(m, p.parties)
+	_, err := ReadAsked(m, p.parties)
 	require.True(t, wire.IsCode(fault(err), wire.NoMatch), "another chain is no fault")
 }
 
@@ -172,7 +172,7 @@ func TestAnAcceptThatDoesNotAgreeIsRefused(t *testing.T) {
 		p := newPair(t)
 		m := p.accept()
 		change(p, m)
-		_, err := readAccepted(m, p.parties)
+		_, err := ReadAccepted(m, p.parties)
 		require.ErrorIs(t, fault(err), wire.ErrMalformed, name)
 	}
 }
@@ -191,7 +191,7 @@ func TestSignedQuotesWithBadFiguresAreRefused(t *testing.T) {
 		p := newPair(t)
 		change(&p.quote)
 		p.agree()
-		_, err := readAccepted(p.accept(), p.parties)
+		_, err := ReadAccepted(p.accept(), p.parties)
 		require.ErrorIs(t, fault(err), wire.ErrMalformed, name)
 	}
 }
@@ -238,7 +238,7 @@ func FuzzAccept(f *testing.F) {
 		if proto.Unmarshal(b, &m) != nil {
 			return
 		}
-		if a, err := readAccepted(&m, p.parties); err == nil && a.Lease != p.lease {
+		if a, err := ReadAccepted(&m, p.parties); err == nil && a.Lease != p.lease {
 			t.Fatal("a lease that nobody signed")
 		}
 	})

@@ -49,7 +49,7 @@ func refuse(r *pb.Refusal) proto.Message {
 func answer(ctx context.Context, s *wire.Stream, m *pb.LeaseRequest, parties Parties, p Provider) (*pb.LeaseAnswer, error) {
 	switch r := m.GetRequest().(type) {
 	case *pb.LeaseRequest_Quote:
-		asked, err := readAsked(r.Quote, parties)
+		asked, err := ReadAsked(r.Quote, parties)
 		if err != nil {
 			return nil, fault(err)
 		}
@@ -64,7 +64,7 @@ func answer(ctx context.Context, s *wire.Stream, m *pb.LeaseRequest, parties Par
 		if s.Limited() {
 			return nil, wire.Refuse(wire.BadRequest, "an accept needs a direct connection, this one goes through a relay")
 		}
-		accepted, err := readAccepted(r.Accept, parties)
+		accepted, err := ReadAccepted(r.Accept, parties)
 		if err != nil {
 			return nil, fault(err)
 		}

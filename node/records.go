@@ -118,14 +118,17 @@ func outcome(l ledger.Lease) string {
 
 func timeAt(ms uint64) time.Time { return time.UnixMilli(int64(min(ms, 1<<62))) } //nolint:gosec // capped
 
-// Bundle is everything about one lease, found by a unique prefix of its hash.
+// Bundle is everything about one lease, found by a unique prefix of its hash,
+// with what proves that its provider cheated.
 func (b *backend) Bundle(ctx context.Context, prefix string) (bundle market.Bundle, err error) {
 	err = b.n.ledger.View(ctx, func(tx *ledger.Tx) error {
 		l, err := findLease(tx, strings.TrimPrefix(prefix, "0x"))
 		if err != nil {
 			return err
 		}
-		bundle, err = tx.Bundle(l, b.n.cfg.Network)
+		if bundle, err = tx.Bundle(l, b.n.cfg.Network); err == nil && l.Role == ledger.Client {
+			bundle, err = client.AddEvidence(tx, bundle, l.Hash)
+		}
 		return err
 	})
 	return bundle, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,44 @@ func TestReceiptFilesNeedNothingButThemselves(t *testing.T) {
 	require.Contains(t, d.out.String(), "(gap, number")
 	require.Equal(t, 1, d.souk("receipts", "verify", "--all"))
 	require.Equal(t, 125, d.souk("receipts", "verify", "gone.car"))
+}
+
+// Whoever gets the file needs no node and no view on who is right.
+func TestAFileProvesThatAProviderSignedTwoReceiptsWithOneNumber(t *testing.T) {
+	d := newDesk(t)
+	b := markettest.Bundle(markettest.Plan{Countersigned: 1})
+	second, err := market.DecodeReceipt(b.Receipts[1].Block)
+	require.NoError(t, err)
+	second.Units++
+	b.Receipts = slices.Insert(b.Receipts, 2, markettest.SignReceipt(b.Chain, markettest.Standard().Provider, second))
+	d.node.bundle = b
+	require.Zero(t, d.souk("receipts", "export", "abc", "-o", "r.car"), d.err.String())
+
+	alone := func(args ...string) int {
+		d.out.Reset()
+		a := &app{in: &bytes.Buffer{}, out: &d.out, err: &d.err, environ: []string{"SOUK_DATA_DIR=/nonexistent"}, signals: d.signals}
+		return a.main(args)
+	}
+	require.Equal(t, 1, alone("receipts", "verify", "r.car"))
+	provider := markettest.Standard().Provider.Address()
+	require.Equal(t, "BAD r.car: there are two different receipts with sequence number 2: the provider "+provider.String()+
+		" signed both (equivocation, number 2)\n", d.out.String())
+	require.Equal(t, 1, alone("receipts", "verify", "r.car", "--json"))
+	var v verdict
+	require.NoError(t, json.Unmarshal(d.out.Bytes(), &v))
+	require.Equal(t, market.FaultEquivocation, v.Code)
+	require.EqualValues(t, 2, v.Seq)
+	require.Equal(t, provider, v.Provider)
+	require.NotZero(t, v.Lease)
+
+	require.Zero(t, d.souk("receipts", "verify", "--all"), "the node's own books are right")
+	require.Contains(t, d.out.String(), "0 of 1 leases verified; in 1 the provider signed two receipts with one number")
+
+	b.Receipts[2] = markettest.SignReceipt(b.Chain, markettest.Signer(9), second)
+	require.Zero(t, d.souk("receipts", "export", "abc", "-o", "lie.car"), d.err.String())
+	require.Equal(t, 1, d.souk("receipts", "verify", "--all"))
+	require.Equal(t, 1, alone("receipts", "verify", "lie.car"))
+	require.Contains(t, d.out.String(), "(bad_signature, number 2)", "nobody can accuse a provider of what it didn't sign")
 }
 
 func TestADamagedReceiptFileIsBad(t *testing.T) {

@@ -49,8 +49,8 @@ func (a *app) verifyFile(file string) error {
 	if err != nil {
 		return fail("bad_input", fmt.Errorf("%s can't be read: %w", file, err))
 	}
-	ok, err := a.showVerdict(file, bundle)
-	if err == nil && !ok {
+	v, err := a.showVerdict(file, bundle)
+	if err == nil && !v.OK {
 		err = &exit{exitFault}
 	}
 	return err
@@ -86,27 +86,37 @@ func (a *app) verifyAll(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	good := 0
+	good, proofs := 0, 0
 	for _, r := range receipts {
 		bundle, err := n.Bundle(ctx, r.Lease)
 		if err != nil {
 			return err
 		}
-		ok, err := a.showVerdict("lease "+short(r.Lease), bundle)
-		if err != nil {
+		v, err := a.showVerdict("lease "+short(r.Lease), bundle)
+		switch {
+		case err != nil:
 			return err
-		}
-		if ok {
+		case v.OK:
 			good++
+		case v.Code == market.FaultEquivocation: // kept against its provider: these books are right
+			proofs++
 		}
 	}
 	if !a.json {
-		fmt.Fprintf(a.out, "%d of %d leases verified\n", good, len(receipts))
+		fmt.Fprintf(a.out, "%d of %d leases verified%s\n", good, len(receipts), proven(proofs))
 	}
-	if good < len(receipts) {
+	if good+proofs < len(receipts) {
 		return &exit{exitFault}
 	}
 	return nil
+}
+
+// proven tells of leases whose receipts are proof against their providers.
+func proven(leases int) string {
+	if leases == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; in %d the provider signed two receipts with one number", leases)
 }
 
 // verdict is what a bundle proves, or what is wrong with it.
@@ -126,14 +136,14 @@ type verdict struct {
 	Disputed      market.Amount    `json:"disputed,omitzero"`
 }
 
-// showVerdict prints what bundle proves, and tells whether it is right. A
-// lease that has not ended is no fault of anybody.
-func (a *app) showVerdict(what string, bundle market.Bundle) (ok bool, err error) {
+// showVerdict prints what bundle proves. A lease that has not ended is no
+// fault of anybody.
+func (a *app) showVerdict(what string, bundle market.Bundle) (verdict, error) {
 	v, err := judge(what, bundle)
 	if err != nil {
-		return false, err
+		return v, err
 	}
-	return v.OK, a.printVerdict(v)
+	return v, a.printVerdict(v)
 }
 
 // printVerdict prints a verdict, good or bad.
@@ -153,7 +163,9 @@ func judge(what string, bundle market.Bundle) (verdict, error) {
 	s, err := bundle.Verify()
 	var f *market.Fault
 	if errors.As(err, &f) && f.Code != market.FaultNotEnded {
-		return verdict{What: what, Code: f.Code, Seq: f.Seq, Sentence: withSeq(f)}, nil
+		return verdict{
+			What: what, Code: f.Code, Seq: f.Seq, Sentence: withSeq(f), Lease: s.Lease, Provider: s.Provider, Client: s.Client, // as far as they were good
+		}, nil
 	}
 	if err != nil && f == nil {
 		return verdict{}, err

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"souk/node/jobfile"
 	"souk/node/ledger"
 	"souk/protocol/market"
+	"souk/protocol/receiptfile"
 	"souk/protocol/wire"
 )
 
@@ -106,7 +108,33 @@ func requireCheated(t *testing.T, a *actor, bad *fake, x client.ExecutionInfo, w
 	require.Equal(t, string(want), ev.Code)
 	if want == market.FaultEquivocation {
 		require.True(t, market.Equivocation(bad.chain, signed(t, ev.Receipts[0]), signed(t, ev.Receipts[1]), bad.signer.Address()))
+		requireProven(t, a, bad, h, ev.Receipts[1].Seq)
 	}
+}
+
+// requireProven sees that a file of the lease shows anybody that the provider
+// signed two receipts with one number.
+func requireProven(t *testing.T, a *actor, bad *fake, lease market.Hash, seq uint32) {
+	t.Helper()
+	var file bytes.Buffer
+	require.NoError(t, a.book.View(t.Context(), func(tx *ledger.Tx) error {
+		l, err := tx.Lease(ledger.Client, lease)
+		require.NoError(t, err)
+		b, err := tx.Bundle(l, network)
+		require.NoError(t, err)
+		b, err = client.AddEvidence(tx, b, lease)
+		require.NoError(t, err)
+		return receiptfile.Write(&file, b)
+	}))
+	b, err := receiptfile.Read(&file)
+	require.NoError(t, err)
+	s, err := b.Verify()
+	var f *market.Fault
+	require.ErrorAs(t, err, &f)
+	require.Equal(t, market.FaultEquivocation, f.Code, f.Sentence)
+	require.Equal(t, seq, f.Seq)
+	require.Equal(t, bad.signer.Address(), s.Provider)
+	require.Contains(t, f.Sentence, s.Provider.String())
 }
 
 func signed(t *testing.T, r ledger.Receipt) market.SignedReceipt {

@@ -61,36 +61,6 @@ func (e *Engine) voucher(ctx context.Context, channel market.Hash) (v *pb.Vouche
 	return v, err
 }
 
-// Evidence is what is kept of a provider that signed what can't be honest.
-type Evidence struct {
-	Lease    market.Hash      `json:"lease"`
-	Peer     string           `json:"peer"`
-	Code     string           `json:"code"` // market.FaultCode
-	Sentence string           `json:"sentence"`
-	Receipts []ledger.Receipt `json:"receipts"`
-	At       uint64           `json:"at"` // Unix ms
-}
-
-func evidenceName(lease market.Hash) string { return "client/evidence/" + lease.Hex() }
-
-// Evidence gives what is kept against the provider of a lease;
-// ledger.ErrNotFound where there is nothing.
-func (e *Engine) Evidence(ctx context.Context, lease market.Hash) (ev Evidence, err error) {
-	err = e.cfg.Ledger.View(ctx, func(tx *ledger.Tx) (err error) {
-		ev, err = evidence(tx, lease)
-		return err
-	})
-	return ev, err
-}
-
-func evidence(tx *ledger.Tx, lease market.Hash) (ev Evidence, err error) {
-	raw, err := tx.Meta(evidenceName(lease))
-	if err != nil {
-		return ev, err
-	}
-	return ev, json.Unmarshal(raw, &ev)
-}
-
 // endCheated ends a lease over a document that can't be honest. Nothing more
 // is countersigned or vouchered, the evidence is kept, and the provider is
 // never chosen again.

@@ -33,16 +33,20 @@ func (tx *Tx) signedReceipts(l Lease) (all []market.SignedReceipt, err error) {
 		if err != nil {
 			return nil, err
 		}
-		s := market.SignedReceipt{Block: r.Block, Body: r.Body}
-		var errs [2]error
-		s.Provider, errs[0] = signature(r.ProviderSignature)
-		s.Client, errs[1] = signature(r.ClientSignature)
-		if err := errors.Join(errs[:]...); err != nil {
+		s, err := r.Signed()
+		if err != nil {
 			return nil, err
 		}
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// Signed is the receipt as a bundle has it.
+func (r Receipt) Signed() (market.SignedReceipt, error) {
+	provider, err1 := signature(r.ProviderSignature)
+	client, err2 := signature(r.ClientSignature)
+	return market.SignedReceipt{Block: r.Block, Body: r.Body, Provider: provider, Client: client}, errors.Join(err1, err2)
 }
 
 func (tx *Tx) signedVouchers(l Lease) (all []market.SignedVoucher, err error) {

@@ -31,6 +31,16 @@ var cheating = []struct {
 	{"garbage", "RTX 5090", "provider_failed", "it sent malformed messages"},
 }
 
+// proves sees that what a client exports of a lease shows whoever gets the
+// file that the provider signed two receipts with one number.
+func (w *world) proves(name, lease string) {
+	w.t.Helper()
+	file := filepath.Join(w.t.TempDir(), "lease.car")
+	souk(w.t, w.dir(name), "receipts", "export", lease, "-o", file).ends(0)
+	shown := souk(w.t, w.t.TempDir(), "receipts", "verify", file, "--json").ends(1)
+	require.Contains(w.t, shown.out.String(), `"code":"equivocation"`)
+}
+
 // Each job needs a GPU that one hostile provider has, and an honest, dearer one.
 func TestHostileProviders(t *testing.T) {
 	t.Parallel()
@@ -66,6 +76,9 @@ func TestHostileProviders(t *testing.T) {
 			require.Len(t, job.Executions, 2)
 			require.Equal(t, c.outcome, job.Executions[0].Outcome)
 			w.atMostATick(job.Executions[0], time.Second)
+			if c.behave == "equivocate" {
+				w.proves(name, job.Executions[0].Lease)
+			}
 		})
 	}
 	t.Cleanup(func() {

@@ -46,9 +46,9 @@ func (v *verifier) placeReceipt(i int, r Receipt) *Fault {
 		return nil
 	}
 	switch f.Code {
-	case FaultReorder:
+	case FaultReorder, FaultEquivocation:
 		if seen, ok := v.hashes[r.Seq]; ok && seen != r.Hash() {
-			return fault(FaultEquivocation, r.Seq, "there are two different receipts with sequence number %d", r.Seq)
+			return fault(FaultEquivocation, r.Seq, "there are two different receipts with sequence number %d: the provider %s signed both", r.Seq, v.quote.Provider)
 		}
 	case FaultGap:
 		want := uint32(len(v.hashes)) + 1 //nolint:gosec // a file holds far fewer

@@ -18,10 +18,14 @@ type Caps struct {
 // Account is a client's channel with what bounds its voucher.
 type Account struct {
 	Channel   ledger.Channel
-	Others    market.Amount // sum of Paid over the live leases on it but the one decided on
+	Others    market.Amount // sum of Paid over the live leases on it but the one decided on, see Beside
 	Elsewhere market.Amount // what the client's other channels are vouchered above what is due
 	Caps      Caps
 }
+
+// Beside is what the live leases on a channel but l, as it is in the books,
+// have the voucher cover.
+func Beside(ch ledger.Channel, l ledger.Lease) market.Amount { return ch.Live.Sub(sumsOf(l).live) }
 
 // OverCap refuses a voucher that would let providers keep more than a cap.
 type OverCap struct {
@@ -77,7 +81,7 @@ func (s Side) Lease(a Account, l ledger.Lease, q market.Quote, t market.Terms, k
 	}
 	l.Role, l.Channel, l.Chain, l.State = ledger.Client, q.Channel, s.Chain, market.Quoted
 	l.ClientSignature, l.Created = sig[:], now
-	l.Paid = q.Part(market.Amount{}, t.PrepayTicks, false)
+	l.Paid, l.Credit = q.Part(market.Amount{}, t.PrepayTicks, false), Credit(q, t)
 	if w, err = s.raise(a, l, now); err != nil {
 		return w, err
 	}

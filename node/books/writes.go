@@ -58,8 +58,8 @@ func (w Writes) StoreBut(b Book, l *ledger.Lease) error {
 	return w.Store(b)
 }
 
-// PutLease writes a lease, and for a client its channel where the sum of ended
-// parts changes with it. Nobody else writes a client's leases.
+// PutLease writes a lease, and for a client its channel where the sums of its
+// leases' parts change with it. Nobody else writes a client's leases.
 func PutLease(b Book, l ledger.Lease) error {
 	if l.Role != ledger.Client {
 		return b.PutLease(l)
@@ -68,12 +68,14 @@ func PutLease(b Book, l ledger.Lease) error {
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return err
 	}
-	if before, after := endedPart(old), endedPart(l); before != after {
+	if before, after := sumsOf(old), sumsOf(l); before != after {
 		ch, err := b.Channel(ledger.Client, l.Channel)
 		if err != nil {
 			return err
 		}
-		ch.Ended = ch.Ended.Add(after).Sub(before)
+		ch.Ended = ch.Ended.Add(after.ended).Sub(before.ended)
+		ch.Live = ch.Live.Add(after.live).Sub(before.live)
+		ch.Credit = ch.Credit.Add(after.credit).Sub(before.credit)
 		if err := b.PutChannel(ch); err != nil {
 			return err
 		}
@@ -81,9 +83,12 @@ func PutLease(b Book, l ledger.Lease) error {
 	return b.PutLease(l)
 }
 
-func endedPart(l ledger.Lease) market.Amount {
-	if l.State != market.Closed {
-		return market.Amount{}
+// sums is what a lease adds to those of its channel.
+type sums struct{ ended, live, credit market.Amount }
+
+func sumsOf(l ledger.Lease) sums {
+	if l.State == market.Closed {
+		return sums{ended: l.Paid}
 	}
-	return l.Paid
+	return sums{live: l.Paid, credit: l.Credit}
 }

@@ -78,7 +78,7 @@ func (e *Engine) newLease(tx *ledger.Tx, p peer.ID, parties lease.Parties, l led
 	if err != nil {
 		return w, err
 	}
-	a, err := e.account(tx, ch, l.Hash)
+	a, err := e.account(tx, ch, ledger.Lease{})
 	if err != nil {
 		return w, err
 	}

@@ -13,7 +13,7 @@ import (
 	"souk/protocol/market"
 )
 
-// The sum that a channel keeps of its ended leases is what reading them all would give.
+// The sums that a channel keeps of its leases are what reading them all would give.
 func TestNeedIsTheSumOfAllParts(t *testing.T) {
 	book, err := ledger.Open(filepath.Join(t.TempDir(), "ledger"), ledger.Options{})
 	require.NoError(t, err)
@@ -34,6 +34,7 @@ func TestNeedIsTheSumOfAllParts(t *testing.T) {
 				l := ledger.Lease{
 					Hash: market.Hash{n, round}, Role: ledger.Client, Channel: channels[n%2],
 					State: rapid.SampledFrom(states).Draw(t, "state"), Paid: market.NewAmount(rapid.Uint64Range(0, 1000).Draw(t, "paid")),
+					Credit: market.NewAmount(rapid.Uint64Range(0, 10).Draw(t, "credit")),
 				}
 				if err := books.PutLease(tx, l); err != nil {
 					return err
@@ -61,16 +62,24 @@ func TestNeedIsTheSumOfAllParts(t *testing.T) {
 }
 
 func requireNeed(t *rapid.T, tx *ledger.Tx, channel market.Hash) {
-	var want market.Amount
+	var want, credit market.Amount
+	var some ledger.Lease
 	for h, err := range tx.ChannelLeases(ledger.Client, channel) {
 		require.NoError(t, err)
 		l, err := tx.Lease(ledger.Client, h)
 		require.NoError(t, err)
 		want = want.Add(l.Paid)
+		if l.State != market.Closed {
+			credit, some = credit.Add(l.Credit), l
+		}
 	}
 	ch, err := tx.Channel(ledger.Client, channel)
 	require.NoError(t, err)
-	a, err := (&Engine{}).account(tx, ch, market.Hash{})
+	a, err := (&Engine{}).account(tx, ch, ledger.Lease{})
 	require.NoError(t, err)
 	require.Equal(t, want, ch.Ended.Add(a.Others))
+	require.Equal(t, credit, ch.Credit)
+	a, err = (&Engine{}).account(tx, ch, some)
+	require.NoError(t, err)
+	require.Equal(t, want, ch.Ended.Add(a.Others).Add(some.Paid))
 }

@@ -28,7 +28,7 @@ func (e *Engine) pay(ctx context.Context, l ledger.Lease, q market.Quote, t mark
 		if err != nil {
 			return err
 		}
-		a, err := e.account(tx, ch, l.Hash)
+		a, err := e.account(tx, ch, *l)
 		if err != nil {
 			return err
 		}

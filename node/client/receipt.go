@@ -31,9 +31,7 @@ func (x *execution) against(seq uint32) (a books.Against, err error) {
 		if a.Channel, err = tx.Channel(ledger.Client, x.lease.Channel); err != nil {
 			return err
 		}
-		if a.Credit, err = credits(tx, x.lease.Channel); err != nil {
-			return err
-		}
+		a.Credit = a.Channel.Credit
 		if a.Same, err = receiptOf(tx, x.lease.Hash, seq); err != nil {
 			return err
 		}
@@ -50,25 +48,6 @@ func receiptOf(tx *ledger.Tx, lease market.Hash, seq uint32) (*ledger.Receipt, e
 		return nil, nil //nolint:nilnil // none is an answer
 	}
 	return &r, err
-}
-
-// credits are what the live leases on a channel may run ahead of the voucher.
-func credits(tx *ledger.Tx, channel market.Hash) (sum market.Amount, err error) {
-	for l, err := range tx.LiveLeases(ledger.Client) {
-		if err != nil {
-			return sum, err
-		}
-		if l.Channel != channel {
-			continue
-		}
-		q, err1 := market.DecodeQuote(l.Quote)
-		t, err2 := market.DecodeTerms(l.Terms)
-		if err := errors.Join(err1, err2); err != nil {
-			return sum, err
-		}
-		sum = sum.Add(books.Credit(q, t))
-	}
-	return sum, nil
 }
 
 // sinceStart is the time since the first attach was about to be sent: on the

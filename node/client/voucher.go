@@ -10,18 +10,10 @@ import (
 	"souk/protocol/wire"
 )
 
-// account is a channel with what bounds its voucher, leaving one lease's part
-// out. It reads the leases that live; the others are summed up in the channel.
-func (e *Engine) account(tx *ledger.Tx, ch ledger.Channel, except market.Hash) (books.Account, error) {
-	a := books.Account{Channel: ch, Caps: e.cfg.Caps}
-	for l, err := range tx.LiveLeases(ledger.Client) {
-		if err != nil {
-			return a, err
-		}
-		if l.Channel == ch.ID && l.Hash != except {
-			a.Others = a.Others.Add(l.Paid)
-		}
-	}
+// account is a channel with what bounds its voucher, leaving out the part of
+// a lease as it is in the books; the zero lease is in none.
+func (e *Engine) account(tx *ledger.Tx, ch ledger.Channel, except ledger.Lease) (books.Account, error) {
+	a := books.Account{Channel: ch, Caps: e.cfg.Caps, Others: books.Beside(ch, except)}
 	for other, err := range tx.Channels(ledger.Client) {
 		if err != nil {
 			return a, err

@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"iter"
+	"slices"
 
 	"souk/protocol/market"
 )
@@ -34,16 +36,10 @@ func (tx *Tx) PutLease(l Lease) error {
 		return tx.fail(err)
 	}
 	old, err := get[Lease](tx, k, nil)
-	switch {
-	case err == nil:
-		err = tx.unindex(old)
-	case errors.Is(err, ErrNotFound):
-		err = nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNotFound) {
 		return tx.fail(err)
 	}
-	if err := tx.index(l); err != nil {
+	if err := tx.reindex(old, l); err != nil {
 		return err
 	}
 	return tx.store(k, l)
@@ -90,22 +86,33 @@ func indexKeys(l Lease) []key {
 	return keys
 }
 
-func (tx *Tx) index(l Lease) error {
-	for _, k := range indexKeys(l) {
-		if err := tx.store(k, nil); err != nil {
-			return err
+// reindex writes the index entries in which a lease differs from what it was;
+// most writes change none.
+func (tx *Tx) reindex(old, l Lease) error {
+	var before []key
+	if old.Role != "" {
+		before = indexKeys(old)
+	}
+	after := indexKeys(l)
+	for _, k := range before {
+		if !holds(after, k) {
+			if err := tx.remove(k); err != nil {
+				return tx.fail(err)
+			}
+		}
+	}
+	for _, k := range after {
+		if !holds(before, k) {
+			if err := tx.store(k, nil); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (tx *Tx) unindex(l Lease) error {
-	for _, k := range indexKeys(l) {
-		if err := tx.remove(k); err != nil {
-			return err
-		}
-	}
-	return nil
+func holds(keys []key, k key) bool {
+	return slices.ContainsFunc(keys, func(other key) bool { return bytes.Equal(other, k) })
 }
 
 // Receipt gives one receipt of a lease.

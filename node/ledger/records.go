@@ -70,6 +70,7 @@ type Lease struct {
 	Countersigned Mark          // the newest receipt that the client signed too
 	Paid          market.Amount // client: the part of the channel's voucher that this lease asked for
 	Raised        market.Amount // client: by how much this lease raised the channel's voucher
+	Credit        market.Amount // client: what it may run ahead of the voucher
 	Cancelled     bool          // the client asked to cancel
 	Holding       []byte        // provider: what of the machine it holds, for capacity.Restore
 	Waited        uint64        // provider: ms that the process was held back for, once it began
@@ -112,6 +113,8 @@ type Channel struct {
 	Signed    market.Amount // sum over leases of the charge in their newest receipt
 	Due       market.Amount // sum over leases of the charge in their newest countersigned receipt
 	Ended     market.Amount // client: sum of Paid over the leases that are closed
+	Live      market.Amount // client: sum of Paid over those that aren't
+	Credit    market.Amount // client: sum of Credit over those that aren't
 }
 
 // JobState is where a client's job stands.

@@ -94,5 +94,5 @@ func found(t testing.TB, n *Node, limit int, keys ...Key) []peer.ID {
 
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	require.Eventually(t, cond, soon, often, what)
+	require.Eventually(t, cond, time.Minute, often, what)
 }

@@ -82,7 +82,7 @@ func TestADeviceThatVanishesBeforeTheStartCostsNothing(t *testing.T) {
 	a := g.acceptance(q, q.Quote.TickPrice)
 	require.NoError(t, g.send(a)) // and the module doesn't come
 	d := s.fallsOff("it fell off the bus")
-	require.Eventually(t, func() bool { return s.record(a.Lease.Hash()).Outcome == market.ProviderFailed }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return s.record(a.Lease.Hash()).Outcome == market.ProviderFailed }, time.Minute, 5*time.Millisecond)
 	rec := s.record(a.Lease.Hash())
 	require.True(t, rec.Newest.Charged.IsZero())
 	require.Contains(t, rec.Reason, "it fell off the bus")

@@ -67,7 +67,7 @@ func TestAnImageRunsOnItsExecutorWithItsDevices(t *testing.T) {
 	require.Equal(t, market.KindDocker, a.Terms.Executor)
 	require.Equal(t, g.request.Egress, a.Terms.Egress)
 	v := g.attach(a, 0)
-	require.Eventually(t, func() bool { x := docker.only(); return x != nil && x.began() }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { x := docker.only(); return x != nil && x.began() }, time.Minute, 5*time.Millisecond)
 	require.Zero(t, s.stage.left(), "it doesn't run as WASM")
 	spec := docker.only().spec
 	require.Equal(t, &executor.Image{Ref: pinned}, spec.Image)
@@ -121,13 +121,13 @@ func TestAnExecutorThatStopsLeavesTheOffersAndComesBack(t *testing.T) {
 		return func() bool { return strings.Join(s.Offer().Executors, " ") == strings.Join(kinds, " ") }
 	}
 	docker.fall(errors.New("the Docker daemon doesn't answer"))
-	require.Eventually(t, offers("wasm"), 5*time.Second, time.Millisecond)
+	require.Eventually(t, offers("wasm"), time.Minute, 5*time.Millisecond)
 	g := newImageGuest(t, s)
 	_, err := g.ask()
 	require.True(t, wire.IsCode(err, wire.Busy), "%v", err)
 	require.ErrorContains(t, err, "docker jobs can't run here now")
 	docker.fall(nil)
-	require.Eventually(t, offers("wasm", "docker"), 5*time.Second, time.Millisecond)
+	require.Eventually(t, offers("wasm", "docker"), time.Minute, 5*time.Millisecond)
 	_, err = g.ask()
 	require.NoError(t, err)
 }
@@ -139,7 +139,7 @@ func TestWhatAStoppedDaemonHidesIsEndedLater(t *testing.T) {
 	g := newImageGuest(t, s)
 	a := g.leaseImage()
 	g.attach(a, 0)
-	require.Eventually(t, func() bool { x := docker.only(); return x != nil && x.began() }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { x := docker.only(); return x != nil && x.began() }, time.Minute, 5*time.Millisecond)
 	docker.fall(errors.New("the Docker daemon doesn't answer"))
 	s.restart()
 	require.NoError(t, g.reconcile())
@@ -149,7 +149,7 @@ func TestWhatAStoppedDaemonHidesIsEndedLater(t *testing.T) {
 	require.Equal(t, market.ProviderFailed, v.last.Outcome)
 	require.Equal(t, 1, docker.left())
 	docker.fall(nil)
-	require.Eventually(t, func() bool { return docker.left() == 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return docker.left() == 0 }, time.Minute, 5*time.Millisecond)
 	s.nothingHeld()
 }
 

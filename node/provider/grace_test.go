@@ -20,7 +20,7 @@ func (s *shop) process(a lease.Accepted) (x *act) {
 		x = s.stage.all[a.Lease.Hash().Hex()]
 		s.stage.mu.Unlock()
 		return x != nil && x.began()
-	}, 5*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	return x
 }
 
@@ -41,7 +41,7 @@ func TestOfAChannelsLeasesTheOneThatIsntPaidForStops(t *testing.T) {
 	paid := g.attach(g.lease(), 0)
 	paid.silent.Store(true)
 	job := s.process(paid.a)
-	require.Eventually(t, func() bool { return job.Usage().Ran > apart }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return job.Usage().Ran > apart }, time.Minute, 5*time.Millisecond)
 	unpaid := g.attach(g.lease(), 0)
 	unpaid.silent.Store(true)
 	require.NoError(t, paid.next(ticks(1)))

@@ -15,7 +15,7 @@ import (
 
 // started waits until the one execution runs.
 func (s *shop) started() *act {
-	require.Eventually(s.t, func() bool { a := s.stage.only(); return a != nil && a.began() }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(s.t, func() bool { a := s.stage.only(); return a != nil && a.began() }, time.Minute, 5*time.Millisecond)
 	return s.stage.only()
 }
 

@@ -96,7 +96,7 @@ func TestALeaseThatEndedAfterTheBackupEndsOnlyOnce(t *testing.T) {
 	require.NoError(t, g.reconcile())
 
 	s.nothingHeld()
-	require.Eventually(t, func() bool { return s.Live() == 0 }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return s.Live() == 0 }, time.Minute, 5*time.Millisecond)
 	rec := s.record(v.a.Lease.Hash())
 	require.Equal(t, market.Closed, rec.State)
 	require.Equal(t, market.Succeeded, rec.Outcome)

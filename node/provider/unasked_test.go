@@ -52,7 +52,7 @@ func TestAnExecutorThatIsntThereIsOnlyNewsWhereJobsRanOnIt(t *testing.T) {
 	s.restart()
 	g = newImageGuest(t, s)
 	g.attach(g.leaseImage(), 0)
-	require.Eventually(t, func() bool { x := docker.only(); return x != nil && x.began() }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { x := docker.only(); return x != nil && x.began() }, time.Minute, 5*time.Millisecond)
 	docker.fall(errors.New("the Docker daemon doesn't answer"))
 	s.restart()
 	require.Contains(t, log.said(), warning)

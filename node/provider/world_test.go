@@ -143,7 +143,7 @@ func (s *shop) nothingHeld() {
 		free := s.capacity.Free()
 		return free.CPU == s.total.CPU && free.Memory == s.total.Memory && free.Disk == s.total.Disk &&
 			free.Slots == s.total.Slots && len(free.Devices) == len(s.total.Devices) && s.stage.left() == 0
-	}, 5*time.Second, 10*time.Millisecond, "something is still held, or an execution is left over")
+	}, time.Minute, 10*time.Millisecond, "something is still held, or an execution is left over")
 }
 
 // guest is a client made of the protocol's own parts.

@@ -16,7 +16,7 @@ import (
 	"souk/node/executor/docker/egress/frame"
 )
 
-const soon = 10 * time.Second
+const soon = time.Minute
 
 // world is the internet of a test: names, and who answers at which address.
 type world struct {

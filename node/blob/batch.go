@@ -76,10 +76,10 @@ func (b *batch) seal() {
 	}
 }
 
-// commit names sealed packs until at most open are left. After an error those
-// that are left are dropped.
+// commit names the sealed packs that are synced, and waits until at most open
+// are left. After an error those that are left are dropped.
 func (b *batch) commit(open int) error {
-	for len(b.sealed) > open {
+	for len(b.sealed) > 0 && (len(b.sealed) > open || len(b.sealed[0].done) > 0) {
 		p := b.sealed[0]
 		b.sealed = b.sealed[1:]
 		err := <-p.done

@@ -135,7 +135,7 @@ func (e *Engine) challenge(ctx context.Context, id peer.ID, d offer.Device, coun
 	if v, ok := e.recent(id, d.Slug, count); ok {
 		return v, nil
 	}
-	return e.put(ctx, id, claimOf(d, count))
+	return e.put(ctx, id, claimOf(d, count), e.cfg.Challenge)
 }
 
 // recent is the verdict of a short while ago, if there is one.
@@ -146,8 +146,8 @@ func (e *Engine) recent(id peer.ID, slug string, count int) (challenge.Verdict, 
 
 // put is one challenge with all that follows from it. What devices do beside a
 // job isn't remembered.
-func (e *Engine) put(ctx context.Context, id peer.ID, c challenge.Claim) (challenge.Verdict, error) {
-	v, err := challenge.Ask(ctx, e.cfg.Host, e.cfg.Network, id, c, e.cfg.Challenge)
+func (e *Engine) put(ctx context.Context, id peer.ID, c challenge.Claim, o challenge.Options) (challenge.Verdict, error) {
+	v, err := challenge.Ask(ctx, e.cfg.Host, e.cfg.Network, id, c, o)
 	if err != nil {
 		return v, err
 	}

@@ -22,6 +22,7 @@ import (
 	"souk/node/jobfile"
 	"souk/node/ledger"
 	"souk/node/p2p"
+	"souk/protocol/challenge"
 	"souk/protocol/market"
 )
 
@@ -97,6 +98,7 @@ type actor struct {
 	times  client.Times
 	caps   client.Caps
 	clock  client.Clock
+	asks   challenge.Options
 
 	book   *ledger.Ledger
 	host   host.Host
@@ -105,7 +107,7 @@ type actor struct {
 
 func newActor(t *testing.T, fakes ...*fake) *actor {
 	t.Helper()
-	a := &actor{t: t, dir: t.TempDir(), key: newKey(t), finder: &found{}, times: client.Times{
+	a := &actor{t: t, dir: t.TempDir(), key: newKey(t), finder: &found{}, asks: quickChallenge(), times: client.Times{
 		Find: 5 * time.Second, Lost: 2 * time.Second, Redial: 20 * time.Millisecond, Settle: time.Second, Busy: 50 * time.Millisecond,
 	}}
 	for _, f := range fakes {
@@ -132,7 +134,7 @@ func (a *actor) start(wrap func(client.Ledger) client.Ledger) *client.Engine {
 	}
 	cfg := client.Config{
 		Host: a.host, Finder: a.finder, Ledger: book, Blobs: blobs, Key: a.key, Network: network, Dir: filepath.Join(a.dir, "logs"),
-		Times: a.times, Challenge: quickChallenge(), Caps: a.caps, Clock: a.clock,
+		Times: a.times, Challenge: a.asks, Caps: a.caps, Clock: a.clock,
 	}
 	_, _ = rand.Read(cfg.Boot[:])
 	a.engine, err = client.New(cfg)

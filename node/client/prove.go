@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ import (
 
 const (
 	// holdTime is how much longer a lease is whose devices are challenged
-	// under it: it comes off the lease's time, and shall not off the job's.
+	// under it: it comes off the lease's time, and shall not off the job's. It
+	// is also what a provider gets for its answers, as it is paid meanwhile.
 	holdTime = time.Minute
 	// proveTries is how often a challenge under a lease is asked for while the
 	// provider is busy with another one.
@@ -131,7 +133,10 @@ func (x *execution) endUnproven(ctx context.Context, s *run.Session, why string,
 	} else {
 		x.r.notice(ProviderFailed, "%s: %s", shown(x.peer), why)
 	}
-	if err := s.Cancel(); err != nil || !caught {
+	if !caught {
+		return x.cancelUnproven(ctx, s)
+	}
+	if err := s.Cancel(); err != nil {
 		return err
 	}
 	if err := expire(ctx, books.StopTime); err == nil {
@@ -140,7 +145,8 @@ func (x *execution) endUnproven(ctx context.Context, s *run.Session, why string,
 	return &unproven{why}
 }
 
-// cancelUnproven repeats, in a later conversation, that the lease is to end.
+// cancelUnproven says, also in later conversations, that the lease is to end,
+// and gives the provider time to stop.
 func (x *execution) cancelUnproven(ctx context.Context, s *run.Session) error {
 	if err := s.Cancel(); err != nil {
 		return err
@@ -180,8 +186,10 @@ func (x *execution) challengeBefore(ctx context.Context) (challenge.Verdict, err
 	if err != nil {
 		return challenge.Verdict{}, err
 	}
+	o := x.e.cfg.Challenge
+	o.Answers = cmp.Or(o.Answers, holdTime)
 	for try := 1; ; try++ {
-		v, err := x.e.put(ctx, x.peer, c)
+		v, err := x.e.put(ctx, x.peer, c, o)
 		if !wire.IsCode(err, wire.Busy) || try >= proveTries || !pause(ctx, provePause, nil) {
 			return v, err
 		}
@@ -236,7 +244,7 @@ func (e *Engine) ChallengeJob(ctx context.Context, idPrefix string) (challenge.V
 		return challenge.Verdict{}, err
 	}
 	c.Beside, c.Blocks = true, 0
-	v, err := e.put(ctx, x.peer, c)
+	v, err := e.put(ctx, x.peer, c, e.cfg.Challenge)
 	if x.life.Err() != nil && err != nil {
 		return v, wire.Refuse(wire.WrongState, "the lease ended, and the challenge with it")
 	}

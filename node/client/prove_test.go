@@ -115,6 +115,26 @@ func TestWhoTakesNoChallengeUnderALeaseIsPaidForTheWaitAndLeft(t *testing.T) {
 	require.Empty(t, plan.Candidates[1].WhyNot)
 }
 
+// Its client is paying meanwhile, so a provider has no more than holdTime.
+func TestWhoLeavesAChallengeUnderALeaseUnansweredIsLeft(t *testing.T) {
+	d := &devices{}
+	d.hang.Store(true)
+	bad, good := underLease(t, 100_000, d), underLease(t, 900_000, &devices{})
+	a := newActor(t, bad, good)
+	a.asks.Answers, a.times.Lost = 5*time.Second, time.Minute
+	e := a.start(nil)
+	id, err := e.Submit(t.Context(), spec(t, onlyOnce), "")
+	require.NoError(t, err)
+	_, last := finished(t, e, id)
+	require.Equal(t, "job", last.Source, last.Text)
+	info, err := e.Job(t.Context(), id)
+	require.NoError(t, err)
+	require.Len(t, info.Executions, 2)
+	require.Contains(t, info.Executions[0].Text, "it left a challenge of the leased devices unanswered")
+	require.Equal(t, market.Cancelled.String(), info.Executions[0].Outcome)
+	require.False(t, bad.theLease().began)
+}
+
 // A restart in the middle of a challenge makes it anew.
 func TestAClientThatWasKilledInAChallengeGoesOnWithIt(t *testing.T) {
 	d := &devices{}

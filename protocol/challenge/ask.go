@@ -23,11 +23,14 @@ var ErrUnfinished = errors.New("the challenge was not finished")
 func Ask(ctx context.Context, h host.Host, network string, p peer.ID, c Claim, o Options) (Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, MaxTime)
 	defer cancel()
-	s, err := wire.Open(ctx, h, p, wire.ChallengeProtocol)
+	o.setDefaults()
+	asking, end := context.WithTimeout(ctx, o.Answers)
+	defer end() // the stream's end: the provider gives the devices back at once
+	s, err := wire.Open(asking, h, p, wire.ChallengeProtocol)
 	if err != nil {
 		return Verdict{}, err
 	}
-	defer s.Reset() // the provider gives the devices back at once
+	defer s.Reset()
 	return Run(ctx, s, Parties{Network: network, Provider: p, Client: h.ID()}, c, o)
 }
 

@@ -266,7 +266,7 @@ func TestAClientTakesNothingFromAHostileProvider(t *testing.T) {
 		"a short hash":             {until(&pb.ChallengeProduct{}, say(commit(31))), challenge.BadAnswer},
 		"endless data":             {until(&pb.ChallengeShow{}, endless), challenge.BadAnswer},
 		"empty data":               {until(&pb.ChallengeShow{}, say(data(0))), challenge.BadAnswer},
-		"zeros":                    {until(&pb.ChallengeShow{}, say(data(4*24*24))), challenge.CommitMismatch},
+		"zeros":                    {until(&pb.ChallengeShow{}, say(data(4*12*12))), challenge.CommitMismatch},
 		"a frame over the cap":     {until(&pb.ChallengeStart{}, say(data(wire.MaxData))), challenge.BadAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {

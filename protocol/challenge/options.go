@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"io"
 	"time"
-
-	"souk/internal/modmath"
 )
 
 // Options are how a challenge is made; zero fields take the default. The
@@ -20,6 +18,7 @@ type Options struct {
 	Steps     int           // of a chase; default 2^18
 	StepLimit time.Duration // for one step: far under what computing half a block anew takes; default 4 us
 	Samples   int           // blocks and steps that are computed again, each; default 128
+	Answers   time.Duration // for all answers together; default MaxTime. Checking large products comes on top, up to MaxTime
 	Show      int           // bytes of one answer that are fetched, though of one device at least; default 64 MiB
 	Random    io.Reader     // of nonces and choices; default crypto/rand
 }
@@ -27,9 +26,11 @@ type Options struct {
 const (
 	maxRTT     = 500 * time.Millisecond // the most of a ping that is allowed for: a longer one is the provider's own loss
 	maxRounds  = 512                    // of one product, before a larger order is taken
+	mostRounds = 1024                   // of one product of the largest order: 2 s at 34 Tera a second, and a minute to check on two cores
 	firstOps   = 1 << 27                // of the first product where no rate is known
 	pings      = 3
-	probeShare = 4 // a product that finds out a rate takes this part of Work at least
+	probeShare = 4       // a product that finds out a rate takes this part of Work at least
+	soonOps    = 1 << 37 // products up to this are checked at once: under a second on any core
 )
 
 func (o *Options) setDefaults() {
@@ -39,6 +40,7 @@ func (o *Options) setDefaults() {
 	setZero(&o.Steps, 1<<18)
 	setZero(&o.StepLimit, 4*time.Microsecond)
 	setZero(&o.Samples, 128)
+	setZero(&o.Answers, MaxTime)
 	setZero(&o.Show, 64<<20)
 	if len(o.Orders) == 0 {
 		o.Orders = []int{256, 512, 1024, 2048, 4096}
@@ -64,7 +66,7 @@ func (o *Options) size(ops float64) (n, rounds int) {
 			return n, max(rounds, 1)
 		}
 	}
-	return n, min(rounds, modmath.MaxRounds)
+	return n, min(rounds, mostRounds)
 }
 
 // dice draws what a provider must not be able to foresee.

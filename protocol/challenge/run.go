@@ -79,14 +79,17 @@ func (r *run) ping(ctx context.Context) error {
 }
 
 // findRate sizes what follows by the claimed rate or, where nobody claims one, by
-// products that grow until one takes its time.
+// products that grow until one takes its time. Even a claimed rate begins with
+// a small product: who answers at random doesn't get to name the size of what
+// the client has to check.
 func (r *run) findRate(ctx context.Context) error {
-	if r.claim.Mops > 0 {
-		r.rate = float64(r.claim.Mops) * 1e6
-		return nil
-	}
 	one, err := r.dice.below(r.claim.Count)
 	if err != nil {
+		return err
+	}
+	if r.claim.Mops > 0 {
+		r.rate = float64(r.claim.Mops) * 1e6
+		_, err := r.probe(ctx, one, min(r.rate*r.o.Work.Seconds()/probeShare, soonOps))
 		return err
 	}
 	ops := float64(firstOps)
@@ -94,7 +97,7 @@ func (r *run) findRate(ctx context.Context) error {
 		ops = 8 * n * n * n
 	}
 	for range MaxProducts - 4 {
-		done, err := r.multiply(ctx, []int{one}, ops)
+		done, err := r.probe(ctx, one, ops)
 		if err != nil {
 			return err
 		}
@@ -106,6 +109,19 @@ func (r *run) findRate(ctx context.Context) error {
 		ops = min(r.rate*r.o.Work.Seconds()/2, 32*ops)
 	}
 	return nil
+}
+
+// probe is a product of one device without a deadline. A small one is checked
+// at once.
+func (r *run) probe(ctx context.Context, device int, ops float64) (product, error) {
+	p, err := r.multiply(ctx, []int{device}, ops)
+	if err == nil {
+		err = r.fetch(ctx, p)
+	}
+	if err == nil && p.ops <= soonOps {
+		err = r.check(ctx)
+	}
+	return p, err
 }
 
 // computing is what of an answer's time wasn't the network's for certain.

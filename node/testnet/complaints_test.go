@@ -36,8 +36,9 @@ func TestComplaints(t *testing.T) {
 			return len(decode[client.Candidate](t, offers.out.String())) == 7
 		})
 	}
+	// While nothing is leased: then a price is the only reason left.
+	t.Run("no offers and no reason given", func(t *testing.T) { noOffersAndNoReason(&world{t, w.s}) })
 	for name, complaint := range map[string]func(*world){
-		"no offers and no reason given":                            noOffersAndNoReason,
 		"success reported on failure":                              successOnFailure,
 		"logs lost when a job is stopped":                          logsLost,
 		"paying for idle or failed time":                           payingForIdleTime,

@@ -139,7 +139,7 @@ func newBoot() (b status.BootID) {
 
 // answerStatus lets a client's providers ask what it holds of their channels.
 func answerStatus(h host.Host, e *client.Engine, opened *parts) {
-	d := wire.NewDispatcher(h, nobodyBlocked{}, slog.New(slog.DiscardHandler))
+	d := wire.NewDispatcher(h, wire.Strangers{}, slog.New(slog.DiscardHandler))
 	opened.add(func() error { d.Close(); return nil })
 	status.Serve(d, e)
 }

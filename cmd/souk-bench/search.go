@@ -162,7 +162,7 @@ func (w *swarm) host() (host.Host, error) {
 // provide has some of the nodes make offers, and advertise as providers without a GPU do.
 func (w *swarm) provide(ctx context.Context) error {
 	for i, h := range w.hosts[:searchProviders] {
-		d := wire.NewDispatcher(h, nobodyBlocked{}, slog.New(slog.DiscardHandler))
+		d := wire.NewDispatcher(h, wire.Strangers{}, slog.New(slog.DiscardHandler))
 		w.add(func() error { d.Close(); return nil })
 		sealed, err := offerOf(h)
 		if err != nil {

@@ -138,7 +138,7 @@ func (t *till) sell(ctx context.Context, s side, buyer peer.ID, slots int, opene
 		t.stage.end()
 		return t.provider.Close()
 	})
-	d := wire.NewDispatcher(s.host, nobodyBlocked{}, slog.New(slog.DiscardHandler))
+	d := wire.NewDispatcher(s.host, wire.Strangers{}, slog.New(slog.DiscardHandler))
 	opened.add(func() error { d.Close(); return nil })
 	if err := t.provider.Start(ctx); err != nil {
 		return err
@@ -156,10 +156,6 @@ func (t *till) heard(ev provider.Event) {
 		t.stage.receipt(ev.Lease)
 	}
 }
-
-type nobodyBlocked struct{}
-
-func (nobodyBlocked) Block(peer.ID, time.Duration) {}
 
 // one finds the provider and nobody else.
 type one struct {

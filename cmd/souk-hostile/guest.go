@@ -69,7 +69,7 @@ func (g *guest) open(ctx context.Context) (err error) {
 		return fmt.Errorf("the provider can't be reached: %w", err)
 	}
 	// A provider asks its client for the channel's status in its turn.
-	g.dispatcher = wire.NewDispatcher(g.host, nobody{}, slog.New(slog.DiscardHandler))
+	g.dispatcher = wire.NewDispatcher(g.host, wire.Strangers{}, slog.New(slog.DiscardHandler))
 	status.Serve(g.dispatcher, g)
 	return nil
 }

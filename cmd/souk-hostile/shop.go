@@ -9,7 +9,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/peer"
 
 	"souk/protocol/blob"
 	"souk/protocol/challenge"
@@ -69,11 +68,6 @@ type shop struct {
 	highest  map[market.Hash]market.Amount // what that one allows
 }
 
-// nobody blocks no peer: a hostile provider wants them all.
-type nobody struct{}
-
-func (nobody) Block(peer.ID, time.Duration) {}
-
 // openShop starts to serve on h. Close ends all of it but h.
 func openShop(h host.Host, cfg shopConfig) (*shop, error) {
 	signer, err := market.NewSigner(cfg.key)
@@ -95,7 +89,7 @@ func openShop(h host.Host, cfg shopConfig) (*shop, error) {
 	}
 	_, _ = rand.Read(s.boot[:]) // never fails
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.dispatcher = wire.NewDispatcher(h, nobody{}, slog.New(slog.DiscardHandler))
+	s.dispatcher = wire.NewDispatcher(h, wire.Strangers{}, slog.New(slog.DiscardHandler))
 	offer.Serve(s.dispatcher, cfg.network, s)
 	lease.Serve(s.dispatcher, s.chain, signer.Address(), s)
 	blob.Serve(s.dispatcher, s)

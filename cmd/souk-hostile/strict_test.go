@@ -37,6 +37,7 @@ type unwilling struct{ challenge.Prover }
 
 // blocker shuts peers out for good.
 type blocker struct {
+	wire.Strangers
 	s  *shop
 	mu sync.Mutex
 	is map[peer.ID]bool

@@ -73,10 +73,6 @@ func (p *provider) Sink(ctx context.Context, who peer.ID, l market.Hash, root ci
 	return waited{k, p.closed.Done}, nil
 }
 
-type nobody struct{}
-
-func (nobody) Block(peer.ID, time.Duration) {}
-
 func newHost(t *testing.T) host.Host {
 	t.Helper()
 	h, err := libp2p.New(
@@ -93,7 +89,7 @@ func meet(t *testing.T, p *provider) (client host.Host, who peer.ID) {
 	t.Helper()
 	client, server := newHost(t), newHost(t)
 	require.NoError(t, client.Connect(t.Context(), peer.AddrInfo{ID: server.ID(), Addrs: server.Addrs()}))
-	d := wire.NewDispatcher(server, nobody{}, slog.New(slog.DiscardHandler))
+	d := wire.NewDispatcher(server, wire.Strangers{}, slog.New(slog.DiscardHandler))
 	protocol.Serve(d, p)
 	t.Cleanup(d.Close)
 	return client, server.ID()

@@ -126,7 +126,7 @@ func newFake(t *testing.T, s script) *fake {
 		f.root, _, err = blob.AddPath(t.Context(), local, folderWith(t, s.output), nil)
 		require.NoError(t, err)
 	}
-	f.d = wire.NewDispatcher(f.host, noBlocks{}, slog.New(slog.DiscardHandler))
+	f.d = wire.NewDispatcher(f.host, wire.Strangers{}, slog.New(slog.DiscardHandler))
 	offer.Serve(f.d, network, f)
 	lease.Serve(f.d, f.chain, f.signer.Address(), f)
 	run.Serve(f.d, f)
@@ -135,10 +135,6 @@ func newFake(t *testing.T, s script) *fake {
 	t.Cleanup(f.vanish)
 	return f
 }
-
-type noBlocks struct{}
-
-func (noBlocks) Block(peer.ID, time.Duration) {}
 
 // vanish ends the provider as a crash would.
 func (f *fake) vanish() {

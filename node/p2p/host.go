@@ -22,7 +22,7 @@ import (
 )
 
 // newHost starts the libp2p host. relays names candidates for relaying.
-func newHost(ctx context.Context, cfg settled, g *gater, relays autorelay.PeerSource) (host.Host, error) {
+func newHost(ctx context.Context, cfg settled, g *gater, r *regulars, relays autorelay.PeerSource) (host.Host, error) {
 	if err := probePorts(ctx, cfg); err != nil {
 		return nil, err
 	}
@@ -30,7 +30,7 @@ func newHost(ctx context.Context, cfg settled, g *gater, relays autorelay.PeerSo
 	if err != nil {
 		return nil, fmt.Errorf("make the connection manager: %w", err)
 	}
-	limits, err := newResourceManager()
+	limits, err := newResourceManager(r)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make the resource manager: %w", err), conns.Close())
 	}

@@ -12,6 +12,9 @@ func LimitRows() []limit.Limit {
 	rows := limit.OnTheWire(limit.Of("streams of a peer, each way", PeerStreams, noStream))
 	rows = append(rows,
 		limit.Size("memory of a peer's streams", PeerMemory, noStream),
+		limit.Of("streams, each way, of a peer that has paid or was paid", RegularStreams, noStream),
+		limit.Size("memory of such a peer's streams", RegularMemory, noStream),
+		limit.Of("such peers at once", maxRegulars, "who became one first has a stranger's limits again"),
 		limit.Of("connections of a peer", PeerConns, noConn),
 		limit.Of("streams in all, each way", TotalStreams, noStream),
 		limit.Size("memory of all streams and connections", TotalMemory, noStream),

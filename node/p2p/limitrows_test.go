@@ -16,7 +16,9 @@ import (
 
 // managed is a resource manager with souk's limits.
 func managed(t *testing.T) network.ResourceManager {
-	m, err := newResourceManager()
+	r := newRegulars()
+	r.Add(regular(0), struct{}{})
+	m, err := newResourceManager(r)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	return m
@@ -82,8 +84,9 @@ func connections(from func(i int) peer.ID) limittest.Probe {
 	}
 }
 
-func one(int) peer.ID    { return "one" }
-func many(i int) peer.ID { return peer.ID(fmt.Sprint(i)) }
+func one(int) peer.ID     { return "one" }
+func regular(int) peer.ID { return "regular" }
+func many(i int) peer.ID  { return peer.ID(fmt.Sprint(i)) }
 
 // foreign is another protocol each time: souk's own reach their limits before.
 func foreign(i int) protocol.ID { return protocol.ID(fmt.Sprint("/other/", i%200)) }
@@ -97,8 +100,17 @@ func addresses(n int64) (all []ma.Multiaddr) {
 
 func TestLimits(t *testing.T) {
 	probes := map[string]limittest.Probe{
-		"streams of a peer, each way":           streams(foreign, one),
-		"memory of a peer's streams":            memory(foreign, one, 4<<20),
+		"streams of a peer, each way":                            streams(foreign, one),
+		"memory of a peer's streams":                             memory(foreign, one, 4<<20),
+		"streams, each way, of a peer that has paid or was paid": streams(foreign, regular),
+		"memory of such a peer's streams":                        memory(foreign, regular, 4<<20),
+		"such peers at once": func(_ *testing.T, n int64) error {
+			r := newRegulars()
+			for i := range int(n) {
+				r.Add(many(i), struct{}{})
+			}
+			return limittest.Refused(r.Len() == int(n))
+		},
 		"connections of a peer":                 connections(one),
 		"streams in all, each way":              streams(foreign, many),
 		"memory of all streams and connections": memory(foreign, many, 4<<20),
@@ -131,9 +143,9 @@ func TestLimits(t *testing.T) {
 	for _, s := range serviceLimits() {
 		name := string(s.protocol)[len("/souk/") : len(s.protocol)-len("/1.0.0")]
 		id := func(int) protocol.ID { return s.protocol }
-		probes[name+" streams of a peer"] = streams(id, one)
+		probes[name+" streams of a peer"] = streams(id, regular)
 		probes[name+" streams in all"] = streams(id, many)
-		probes["memory of a peer's "+name+" streams"] = memory(id, one, 4<<20)
+		probes["memory of a peer's "+name+" streams"] = memory(id, regular, 4<<20)
 		probes["memory of all "+name+" streams"] = memory(id, many, 1<<20)
 	}
 	limittest.Run(t, LimitRows(), probes)

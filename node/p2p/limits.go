@@ -22,11 +22,13 @@ const (
 // Limits of one peer, all protocols together, and of the whole node. Memory
 // is what streams and connections reserve, in bytes.
 const (
-	PeerStreams  = 32 // each way
-	PeerMemory   = 64 << 20
-	PeerConns    = 8
-	TotalStreams = 4096 // each way
-	TotalMemory  = 384 << 20
+	PeerStreams    = 32 // each way
+	PeerMemory     = 64 << 20
+	RegularStreams = 256 // of a peer that this node trades with
+	RegularMemory  = 128 << 20
+	PeerConns      = 8
+	TotalStreams   = 4096 // each way
+	TotalMemory    = 384 << 20
 )
 
 // serviceLimit bounds one of souk's protocols: all peers together, and one.
@@ -42,9 +44,9 @@ type serviceLimit struct {
 func serviceLimits() []serviceLimit {
 	return []serviceLimit{
 		{wire.OfferProtocol, 512, 16, 16 << 20, 1 << 20},
-		{wire.LeaseProtocol, 512, 16, 16 << 20, 2 << 20},
-		{wire.RunProtocol, 1024, PeerStreams, 64 << 20, 32 << 20},
-		{wire.BlobProtocol, 256, 16, 96 << 20, 24 << 20},
+		{wire.LeaseProtocol, 512, 128, 16 << 20, 4 << 20},
+		{wire.RunProtocol, 1024, 128, 64 << 20, 32 << 20},
+		{wire.BlobProtocol, 256, 64, 96 << 20, 24 << 20},
 		{wire.StatusProtocol, 512, 16, 16 << 20, 2 << 20},
 		{wire.ChallengeProtocol, 64, 4, 32 << 20, 8 << 20},
 	}
@@ -53,11 +55,11 @@ func serviceLimits() []serviceLimit {
 // newResourceManager makes the resource manager with libp2p's own limits for
 // its own protocols and souk's for everything above. The services' names are
 // the protocol IDs, which is what wire's dispatcher gives its streams.
-func newResourceManager() (network.ResourceManager, error) {
+func newResourceManager(r *regulars) (network.ResourceManager, error) {
 	scaling := rcmgr.DefaultLimits
 	libp2p.SetDefaultServiceLimits(&scaling)
 	limits := soukLimits().Build(scaling.AutoScale())
-	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits), rcmgr.WithMetricsDisabled())
+	return rcmgr.NewResourceManager(limiter{rcmgr.NewFixedLimiter(limits), r}, rcmgr.WithMetricsDisabled())
 }
 
 func soukLimits() rcmgr.PartialLimitConfig {
@@ -67,11 +69,7 @@ func soukLimits() rcmgr.PartialLimitConfig {
 			Streams: 2 * TotalStreams, StreamsInbound: TotalStreams, StreamsOutbound: TotalStreams,
 			Memory: TotalMemory,
 		},
-		PeerDefault: rcmgr.ResourceLimits{
-			Conns: PeerConns, ConnsInbound: PeerConns, ConnsOutbound: PeerConns,
-			Streams: 2 * PeerStreams, StreamsInbound: PeerStreams, StreamsOutbound: PeerStreams,
-			Memory: PeerMemory,
-		},
+		PeerDefault:  soukPeer(PeerStreams, PeerMemory),
 		Service:      make(map[string]rcmgr.ResourceLimits),
 		ServicePeer:  make(map[string]rcmgr.ResourceLimits),
 		Protocol:     make(map[protocol.ID]rcmgr.ResourceLimits),
@@ -83,6 +81,14 @@ func soukLimits() rcmgr.PartialLimitConfig {
 		p.Protocol[s.protocol], p.ProtocolPeer[s.protocol] = all, one
 	}
 	return p
+}
+
+func soukPeer(streams, memory int) rcmgr.ResourceLimits {
+	n := rcmgr.LimitVal(streams)
+	return rcmgr.ResourceLimits{
+		Conns: PeerConns, ConnsInbound: PeerConns, ConnsOutbound: PeerConns,
+		Streams: 2 * n, StreamsInbound: n, StreamsOutbound: n, Memory: rcmgr.LimitVal64(memory),
+	}
 }
 
 func streamLimit(streams int, memory int64) rcmgr.ResourceLimits {

@@ -27,7 +27,7 @@ func TestEveryProtocolHasLimits(t *testing.T) {
 		for name, l := range map[string]rcmgr.Limit{
 			"service": limits.GetServicePeerLimits(string(id)), "protocol": limits.GetProtocolPeerLimits(id),
 		} {
-			require.LessOrEqual(t, l.GetStreamLimit(network.DirInbound), PeerStreams, "%s %s of one peer", name, id)
+			require.LessOrEqual(t, l.GetStreamLimit(network.DirInbound), RegularStreams, "%s %s of one peer", name, id)
 			require.LessOrEqual(t, l.GetMemoryLimit(), int64(PeerMemory), "%s %s of one peer", name, id)
 			require.GreaterOrEqual(t, l.GetMemoryLimit(), int64(wire.MaxControl), "%s %s of one peer", name, id)
 		}

@@ -16,12 +16,13 @@ import (
 
 // Node is a running host with its DHT. Its methods may be called from any goroutine.
 type Node struct {
-	cfg   settled
-	host  host.Host
-	dht   *dht.IpfsDHT
-	gater *gater
-	boot  *bootstrapper
-	local *localPeers // nil without local discovery
+	cfg      settled
+	host     host.Host
+	dht      *dht.IpfsDHT
+	gater    *gater
+	regulars *regulars
+	boot     *bootstrapper
+	local    *localPeers // nil without local discovery
 
 	reach reachability
 	grown signal // DHT servers came
@@ -44,7 +45,7 @@ func New(ctx context.Context, c Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, gater: newGater(cfg.Loopback, cfg.Now), began: time.Now()}
+	n := &Node{cfg: cfg, gater: newGater(cfg.Loopback, cfg.Now), regulars: newRegulars(), began: time.Now()}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.start(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
@@ -56,7 +57,7 @@ func (n *Node) start(ctx context.Context) error {
 	relays := &relaySource{}
 	var err error
 	if n.host = n.cfg.Host; n.host == nil {
-		if n.host, err = newHost(ctx, n.cfg, n.gater, relays.candidates); err != nil {
+		if n.host, err = newHost(ctx, n.cfg, n.gater, n.regulars, relays.candidates); err != nil {
 			return err
 		}
 	}

@@ -139,7 +139,7 @@ func (w *world) client(t *testing.T) host.Host {
 	key, _ := newKey(t)
 	server, client := newHost(t, w.key), newHost(t, key)
 	require.NoError(t, client.Connect(t.Context(), peer.AddrInfo{ID: server.ID(), Addrs: server.Addrs()}))
-	d := wire.NewDispatcher(server, noBlock{}, slog.New(slog.DiscardHandler))
+	d := wire.NewDispatcher(server, wire.Strangers{}, slog.New(slog.DiscardHandler))
 	challenge.Serve(d, "test", server.ID(), w)
 	t.Cleanup(d.Close)
 	return client
@@ -151,10 +151,6 @@ func newHost(t *testing.T, key crypto.PrivKey) host.Host {
 	t.Cleanup(func() { _ = h.Close() })
 	return h
 }
-
-type noBlock struct{}
-
-func (noBlock) Block(peer.ID, time.Duration) {}
 
 // quick is a challenge that a busy machine stands: what it catches is tried in
 // protocol/challenge, where time is a model's.

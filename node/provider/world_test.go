@@ -70,10 +70,6 @@ type shop struct {
 	dispatcher *wire.Dispatcher
 }
 
-type noBlock struct{}
-
-func (noBlock) Block(peer.ID, time.Duration) {}
-
 func newShop(t *testing.T, with ...func(*provider.Config)) *shop {
 	s := &shop{t: t, dir: t.TempDir(), stage: newStage(t), with: func(c *provider.Config) {
 		for _, w := range with {
@@ -115,7 +111,7 @@ func (s *shop) open() {
 	s.with(&c)
 	s.Provider, err = provider.New(c)
 	require.NoError(t, err)
-	s.dispatcher = wire.NewDispatcher(s.host, noBlock{}, slog.New(slog.DiscardHandler))
+	s.dispatcher = wire.NewDispatcher(s.host, wire.Strangers{}, slog.New(slog.DiscardHandler))
 	if err := s.Start(t.Context()); err != nil {
 		require.ErrorIs(t, err, errCrash)
 	}
@@ -175,7 +171,7 @@ func newGuest(t *testing.T, s *shop) *guest {
 	g.parties = lease.Parties{Chain: s.Chain(), Provider: s.Address(), Client: g.signer.Address()}
 	g.config = lease.NewConfig(g.parties, market.Address{}, market.Hash{1})
 	_, _ = rand.Read(g.boot[:])
-	d := wire.NewDispatcher(g.host, noBlock{}, slog.New(slog.DiscardHandler))
+	d := wire.NewDispatcher(g.host, wire.Strangers{}, slog.New(slog.DiscardHandler))
 	status.Serve(d, g)
 	t.Cleanup(d.Close)
 

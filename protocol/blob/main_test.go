@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p"
@@ -48,13 +47,9 @@ func pair(t *testing.T) (client, server host.Host) {
 	return client, server
 }
 
-type noBlocker struct{}
-
-func (noBlocker) Block(peer.ID, time.Duration) {}
-
 func serve(t *testing.T, h host.Host, s Store) {
 	t.Helper()
-	d := wire.NewDispatcher(h, noBlocker{}, slog.New(slog.DiscardHandler))
+	d := wire.NewDispatcher(h, wire.Strangers{}, slog.New(slog.DiscardHandler))
 	Serve(d, s)
 	t.Cleanup(d.Close)
 }

@@ -129,7 +129,7 @@ func answered(t *testing.T, n int64) error {
 		o.ExpiresAt = time.Now().Add(offer.Validity)
 		all.sealed = append(all.sealed, seal(t, o, key))
 	}
-	d := wire.NewDispatcher(net.Hosts()[0], noBlock{}, slog.New(slog.DiscardHandler))
+	d := wire.NewDispatcher(net.Hosts()[0], wire.Strangers{}, slog.New(slog.DiscardHandler))
 	offer.Serve(d, "test", all)
 	defer d.Close()
 	offers, _, err := offer.Ask(t.Context(), net.Hosts()[1], net.Hosts()[0].ID(), "test", int(n))

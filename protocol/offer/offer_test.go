@@ -186,10 +186,6 @@ func (s shelf) SealedOffers(_ context.Context, limit int) ([][]byte, error) {
 	return s.sealed[:min(limit, len(s.sealed))], nil
 }
 
-type noBlock struct{}
-
-func (noBlock) Block(peer.ID, time.Duration) {}
-
 func TestAskLeavesOutWhatDoesNotCheck(t *testing.T) {
 	net, err := mocknet.FullMeshConnected(2)
 	require.NoError(t, err)
@@ -200,7 +196,7 @@ func TestAskLeavesOutWhatDoesNotCheck(t *testing.T) {
 	o.ExpiresAt = time.Now().Add(offer.Validity).Truncate(time.Millisecond)
 	good := seal(t, o, key)
 	serve := func(sealed ...[]byte) *wire.Dispatcher {
-		d := wire.NewDispatcher(hosts[0], noBlock{}, slog.New(slog.DiscardHandler))
+		d := wire.NewDispatcher(hosts[0], wire.Strangers{}, slog.New(slog.DiscardHandler))
 		offer.Serve(d, "test", shelf{sealed})
 		return d
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"testing"
-	"time"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
@@ -33,10 +32,6 @@ func (s script) Attach(_ context.Context, client peer.ID, a run.Attach, c *run.C
 	return s(client, a, c)
 }
 
-type noBlock struct{}
-
-func (noBlock) Block(peer.ID, time.Duration) {}
-
 func newHost(t *testing.T) host.Host {
 	h, err := libp2p.New(libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"), libp2p.DisableRelay())
 	require.NoError(t, err)
@@ -47,7 +42,7 @@ func newHost(t *testing.T) host.Host {
 func serve(t *testing.T, s script) (client, provider host.Host) {
 	client, provider = newHost(t), newHost(t)
 	require.NoError(t, client.Connect(t.Context(), peer.AddrInfo{ID: provider.ID(), Addrs: provider.Addrs()}))
-	d := wire.NewDispatcher(provider, noBlock{}, slog.New(slog.DiscardHandler))
+	d := wire.NewDispatcher(provider, wire.Strangers{}, slog.New(slog.DiscardHandler))
 	run.Serve(d, s)
 	t.Cleanup(d.Close)
 	return client, provider

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	mocknet "github.com/libp2p/go-libp2p/p2p/net/mock"
@@ -28,10 +27,6 @@ func (p page) ChannelStatus(context.Context, peer.ID, market.Hash, BootID, uint6
 	return p.answer, nil
 }
 
-type noBlock struct{}
-
-func (noBlock) Block(peer.ID, time.Duration) {}
-
 // pageOf is a page whose answer has n bytes.
 func pageOf(n int) *pb.ChannelStatus {
 	p := &pb.ChannelStatus{Voucher: &pb.Voucher{Voucher: make([]byte, n-40)}}
@@ -47,7 +42,7 @@ func TestLimits(t *testing.T) {
 			require.NoError(t, err)
 			defer func() { require.NoError(t, net.Close()) }()
 			asker, holder := net.Hosts()[0], net.Hosts()[1]
-			d := wire.NewDispatcher(holder, noBlock{}, slog.New(slog.DiscardHandler))
+			d := wire.NewDispatcher(holder, wire.Strangers{}, slog.New(slog.DiscardHandler))
 			defer d.Close()
 			Serve(d, page{answer: pageOf(int(n))})
 			_, err = Channel(t.Context(), asker, holder.ID(), market.Hash{}, BootID{}, 0)

@@ -59,12 +59,8 @@ func (r run) ChannelStatus(_ context.Context, _ peer.ID, _ market.Hash, _ status
 	return &pb.ChannelStatus{BootId: r.boot[:], NextCursor: cursor + 1}, nil
 }
 
-type noBlock struct{}
-
-func (noBlock) Block(peer.ID, time.Duration) {}
-
 func serve(t *testing.T, h host.Host, boot byte) {
-	d := wire.NewDispatcher(h, noBlock{}, slog.New(slog.DiscardHandler))
+	d := wire.NewDispatcher(h, wire.Strangers{}, slog.New(slog.DiscardHandler))
 	status.Serve(d, run{status.BootID{boot}})
 	t.Cleanup(d.Close)
 }

@@ -26,17 +26,29 @@ import (
 // a fault of this node, without its text.
 type Handler func(ctx context.Context, s *Stream) error
 
-// Blocker refuses a peer's connections for a while.
-type Blocker interface {
+// Peers is what a node knows of its peers, and does with them.
+type Peers interface {
+	// Block refuses a peer's connections for a while.
 	Block(p peer.ID, d time.Duration)
+	// IsRegular tells a peer that this node trades with from a stranger.
+	IsRegular(p peer.ID) bool
 }
+
+// Strangers are the Peers of a node that blocks nobody and trades with nobody.
+type Strangers struct{}
+
+// Block implements Peers.
+func (Strangers) Block(peer.ID, time.Duration) {}
+
+// IsRegular implements Peers.
+func (Strangers) IsRegular(peer.ID) bool { return false }
 
 // Dispatcher stands in front of every handler: it takes a slot in the
 // service's resource scope, applies the rate limit, and turns the handler's
 // error into an action.
 type Dispatcher struct {
 	host    host.Host
-	blocker Blocker
+	peers   Peers
 	log     *slog.Logger
 	manners *manners
 
@@ -49,9 +61,9 @@ type Dispatcher struct {
 }
 
 // NewDispatcher makes a dispatcher whose handlers live until Close.
-func NewDispatcher(h host.Host, b Blocker, log *slog.Logger) *Dispatcher {
+func NewDispatcher(h host.Host, p Peers, log *slog.Logger) *Dispatcher {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Dispatcher{host: h, blocker: b, log: log, manners: newManners(), ctx: ctx, cancel: cancel}
+	return &Dispatcher{host: h, peers: p, log: log, manners: newManners(), ctx: ctx, cancel: cancel}
 }
 
 // Handle serves a protocol. refuse wraps a refusal in the protocol's answer.
@@ -96,8 +108,8 @@ func (d *Dispatcher) admit(id protocol.ID, s *Stream) error {
 	if !Relayed(id) && s.Limited() {
 		return Refuse(BadRequest, "%s needs a direct connection, this one goes through a relay", id)
 	}
-	if !d.manners.mayAsk(s.Peer(), id) {
-		return Refuse(RateLimited, "more than %d questions a second", AsksPerSecond).After(time.Second)
+	if most, ok := d.manners.mayAsk(s.Peer(), id, d.peers.IsRegular(s.Peer())); !ok {
+		return Refuse(RateLimited, "more than %d questions a second", most).After(time.Second)
 	}
 	return nil
 }
@@ -124,10 +136,12 @@ func (d *Dispatcher) settle(id protocol.ID, s *Stream, refuse func(*pb.Refusal) 
 		s.Reset()
 		d.block(s.Peer(), block.For, err)
 	case errors.Is(err, ErrMalformed):
-		d.send(s, refuse(Refuse(BadRequest, "%v", err).Proto()))
 		if d.manners.misbehaved(s.Peer()) {
-			d.block(s.Peer(), BlockFor, err)
+			d.block(s.Peer(), BlockFor, err) // before it can send more
+			s.Reset()
+			return
 		}
+		d.send(s, refuse(Refuse(BadRequest, "%v", err).Proto()))
 	case errors.As(err, &refusal):
 		d.send(s, refuse(refusal.Proto()))
 	case errors.Is(err, io.EOF), errors.Is(err, context.Canceled), errors.Is(err, ErrSlow):
@@ -148,7 +162,7 @@ func (d *Dispatcher) send(s *Stream, m proto.Message) {
 
 func (d *Dispatcher) block(p peer.ID, dur time.Duration, why error) {
 	d.log.Warn("peer blocked", "peer", p, "for", dur, "why", why)
-	d.blocker.Block(p, dur)
+	d.peers.Block(p, dur)
 }
 
 // Close takes the handlers away, resets what is open and waits for it.

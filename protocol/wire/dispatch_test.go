@@ -23,6 +23,8 @@ type blocks map[peer.ID]time.Duration
 
 func (b blocks) Block(p peer.ID, d time.Duration) { b[p] = d }
 
+func (blocks) IsRegular(peer.ID) bool { return false }
+
 func plain(r *pb.Refusal) proto.Message { return r }
 
 func newTestDispatcher() (*Dispatcher, blocks) {
@@ -171,7 +173,7 @@ func TestAStreamWithoutASlotIsReset(t *testing.T) {
 func TestMannersAreRememberedInBoundedMemory(t *testing.T) {
 	m := newManners()
 	for i := range 2 * maxRemembered {
-		m.mayAsk(peer.ID(fmt.Sprint(i)), LeaseProtocol)
+		m.mayAsk(peer.ID(fmt.Sprint(i)), LeaseProtocol, i%2 == 0)
 		m.misbehaved(peer.ID(fmt.Sprint(i)))
 	}
 	require.Equal(t, maxRemembered, m.asks.Len())

@@ -38,6 +38,7 @@ const (
 
 	AsksPerSecond = 20 // new streams a second from one peer and protocol, on average
 	AsksBurst     = 64 // and at once
+	RegularAsks   = 50 // times as many, of a peer that this node trades with
 
 	maxCode     = 32  // bytes of a refusal's code
 	maxSentence = 512 // bytes of its sentence, and of the nearest miss
@@ -57,6 +58,8 @@ func LimitRows() []limit.Limit {
 		limit.Of(fmt.Sprintf("malformed messages of a peer in %d min", BlockWindow/time.Minute), MalformedBeforeBlock, blocked),
 		limit.Of("new streams of a peer and protocol in a second", AsksPerSecond, "refused with rate_limited"),
 		limit.Of("new streams of a peer and protocol at once", AsksBurst, "refused with rate_limited"),
+		limit.Of("new streams of a peer that has paid, and protocol, in a second", AsksPerSecond*RegularAsks, "refused with rate_limited"),
+		limit.Of("new streams of a peer that has paid, and protocol, at once", AsksBurst*RegularAsks, "refused with rate_limited"),
 		limit.Size("code of a refusal", maxCode, "cut"),
 		limit.Size("sentence of a refusal", maxSentence, "cut"),
 	),

@@ -40,28 +40,10 @@ func TestLimits(t *testing.T) {
 			}
 			return limittest.Refused(len(blocked) == 0)
 		},
-		"new streams of a peer and protocol in a second": func(t *testing.T, n int64) (err error) {
-			synctest.Test(t, func(*testing.T) {
-				m := newManners()
-				for range AsksBurst {
-					m.mayAsk("someone", OfferProtocol)
-				}
-				<-time.After(time.Second)
-				for range n {
-					err = errors.Join(err, limittest.Refused(m.mayAsk("someone", OfferProtocol)))
-				}
-			})
-			return err
-		},
-		"new streams of a peer and protocol at once": func(t *testing.T, n int64) (err error) {
-			synctest.Test(t, func(*testing.T) {
-				m := newManners()
-				for range n {
-					err = errors.Join(err, limittest.Refused(m.mayAsk("someone", OfferProtocol)))
-				}
-			})
-			return err
-		},
+		"new streams of a peer and protocol in a second":                 inASecond(false, AsksBurst),
+		"new streams of a peer and protocol at once":                     atOnce(false),
+		"new streams of a peer that has paid, and protocol, in a second": inASecond(true, AsksBurst*RegularAsks),
+		"new streams of a peer that has paid, and protocol, at once":     atOnce(true),
 		"code of a refusal": func(_ *testing.T, n int64) error {
 			r := FromProto(&pb.Refusal{Code: text(n)})
 			return limittest.Refused(len(r.Code) == int(n))
@@ -73,7 +55,7 @@ func TestLimits(t *testing.T) {
 		"peers whose manners are remembered": func(t *testing.T, n int64) error {
 			m := newManners()
 			for i := range n {
-				m.mayAsk(peer.ID(fmt.Sprint(i)), LeaseProtocol)
+				m.mayAsk(peer.ID(fmt.Sprint(i)), LeaseProtocol, false)
 				m.misbehaved(peer.ID(fmt.Sprint(i)))
 			}
 			require.Equal(t, m.asks.Len(), m.faults.Len())
@@ -205,4 +187,32 @@ func askSlow(t *testing.T, open, answer time.Duration) error {
 	var peer sync.WaitGroup
 	defer peer.Wait()
 	return Ask(t.Context(), slowHost{t: t, open: open, answer: answer, peer: &peer}, "someone", OfferProtocol, &q, &pb.Log{}, MaxControl)
+}
+
+func atOnce(regular bool) limittest.Probe {
+	return func(t *testing.T, n int64) (err error) {
+		synctest.Test(t, func(*testing.T) { err = asked(newManners(), regular, n) })
+		return err
+	}
+}
+
+// inASecond asks after the burst was used up.
+func inASecond(regular bool, burst int64) limittest.Probe {
+	return func(t *testing.T, n int64) (err error) {
+		synctest.Test(t, func(t *testing.T) {
+			m := newManners()
+			require.NoError(t, asked(m, regular, burst))
+			<-time.After(time.Second)
+			err = asked(m, regular, n)
+		})
+		return err
+	}
+}
+
+func asked(m *manners, regular bool, n int64) (err error) {
+	for range n {
+		_, ok := m.mayAsk("someone", OfferProtocol, regular)
+		err = errors.Join(err, limittest.Refused(ok))
+	}
+	return err
 }

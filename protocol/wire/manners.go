@@ -22,6 +22,7 @@ type manners struct {
 type asker struct {
 	peer     peer.ID
 	protocol protocol.ID
+	regular  bool
 }
 
 func newManners() *manners {
@@ -31,16 +32,21 @@ func newManners() *manners {
 	}
 }
 
-func (m *manners) mayAsk(p peer.ID, id protocol.ID) bool {
+// mayAsk counts a stream, and tells whether there were too many and what would
+// be right: so many a second.
+func (m *manners) mayAsk(p peer.ID, id protocol.ID, regular bool) (most int, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	key := asker{p, id}
-	l, ok := m.asks.Get(key)
-	if !ok {
-		l = rate.NewLimiter(AsksPerSecond, AsksBurst)
+	times, key := 1, asker{p, id, regular}
+	if regular {
+		times = RegularAsks
+	}
+	l, known := m.asks.Get(key)
+	if !known {
+		l = rate.NewLimiter(rate.Limit(times*AsksPerSecond), times*AsksBurst)
 		m.asks.Add(key, l)
 	}
-	return l.Allow()
+	return times * AsksPerSecond, l.Allow()
 }
 
 // misbehaved counts a malformed message and tells whether the peer has now

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -46,7 +45,7 @@ func (n *node) open(f *fate) (err error) {
 		return err
 	}
 	n.host = n.web.join(n.id, f, n.given.note)
-	n.serve = wire.NewDispatcher(n.host, noBlock{}, slog.New(slog.DiscardHandler))
+	n.serve = wire.NewDispatcher(n.host, wire.Strangers{}, slog.New(slog.DiscardHandler))
 	n.blobs, err = blob.Open("node/blobs", blob.Options{FS: &frailDisk{n.disk, f}})
 	return err
 }
@@ -62,10 +61,6 @@ func (n *node) close(first func() error) error {
 	}
 	return errors.Join(first(), n.ledger.Close())
 }
-
-type noBlock struct{}
-
-func (noBlock) Block(peer.ID, time.Duration) {}
 
 func newBoot() (b status.BootID) {
 	_, _ = rand.Read(b[:]) // never fails

@@ -83,7 +83,7 @@ func (n *Node) sell(ctx context.Context) (err error) {
 	s.provider, err = provider.New(provider.Config{
 		Host: n.net.Host(), Key: n.cfg.Key, Network: n.cfg.Network, Ledger: n.ledger, Blobs: n.blobs, Executors: s.executors, Platform: platform(), Egress: c.Docker.Egress, Capacity: free,
 		Offers: n.offers, Neighbours: n.neighbours, Boot: n.boot, Dir: n.path("provider-logs"), Total: total, Speed: speed, Region: n.cfg.Region, Price: c.Price, Tick: c.Tick,
-		MaxTime: c.MaxTime, Prepay: c.Prepay, Caps: c.Caps, Addrs: n.addrs, Protect: n.protect, Now: time.Now, Log: n.cfg.Log, Notify: s.feed.tell,
+		MaxTime: c.MaxTime, Prepay: c.Prepay, Caps: c.Caps, Addrs: n.addrs, Protect: n.protect, Regular: n.net.MakeRegular, Now: time.Now, Log: n.cfg.Log, Notify: s.feed.tell,
 		Use: s.stock.use, Fault: s.stock.fault,
 		Measured: s.prover.Measured, Challenge: offer.Challenge(s.prover.Mode),
 	})

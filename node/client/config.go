@@ -83,6 +83,8 @@ type Config struct {
 	// Protect keeps the connection to a peer open, Unprotect ends that; nil does nothing.
 	Protect   func(p peer.ID, tag string)
 	Unprotect func(p peer.ID, tag string) bool
+	// Regular is told of a provider that is about to be asked for a quote; nil does nothing.
+	Regular func(p peer.ID)
 	Log       *slog.Logger
 }
 
@@ -109,6 +111,9 @@ func (c *Config) settle() error {
 	}
 	if c.Unprotect == nil {
 		c.Unprotect = func(peer.ID, string) bool { return false }
+	}
+	if c.Regular == nil {
+		c.Regular = func(peer.ID) {}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -9,10 +9,12 @@ import (
 // LimitRows are this package's rows of the table of limits.
 func LimitRows() []limit.Limit {
 	const noStream, noConn = "the stream is reset", "the connection is closed"
-	rows := limit.OnTheWire(limit.Of("streams of a peer, each way", PeerStreams, noStream))
+	rows := limit.OnTheWire(
+		limit.Of("streams of a peer, each way", PeerStreams, noStream),
+		limit.Of("streams, each way, of a peer that has paid or was paid", RegularStreams, noStream),
+	)
 	rows = append(rows,
 		limit.Size("memory of a peer's streams", PeerMemory, noStream),
-		limit.Of("streams, each way, of a peer that has paid or was paid", RegularStreams, noStream),
 		limit.Size("memory of such a peer's streams", RegularMemory, noStream),
 		limit.Of("such peers at once", maxRegulars, "who became one first has a stranger's limits again"),
 		limit.Of("connections of a peer", PeerConns, noConn),

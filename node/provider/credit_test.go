@@ -1,8 +1,10 @@
 package provider_test
 
 import (
+	"sync"
 	"testing"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
 	"souk/node/executor"
@@ -51,6 +53,22 @@ func TestCreditGrowsWithReceiptsUpToTheCap(t *testing.T) {
 		c.Caps = provider.Caps{Peer: market.NewAmount(1 << 40), Total: market.NewAmount(1 << 40)}
 	})
 	require.Equal(t, uint32(provider.MaxCreditTicks), generous.regular(1<<62).quoted().Terms.CreditTicks)
+}
+
+// Who has earned credit isn't bound to what a stranger may have.
+func TestARegularMayHaveMoreQuotes(t *testing.T) {
+	for receipts, more := range map[uint64]bool{provider.CreditEvery - 1: false, provider.CreditEvery: true} {
+		var regulars sync.Map
+		s := newShop(t, func(c *provider.Config) { c.Regular = func(p peer.ID) { regulars.Store(p, true) } })
+		g := s.regular(receipts)
+		for range provider.OpenQuotes {
+			g.quoted()
+		}
+		_, err := g.ask()
+		require.Equal(t, more, err == nil, "%v", err)
+		_, regular := regulars.Load(g.host.ID())
+		require.Equal(t, more, regular)
+	}
 }
 
 // A client collects quotes, each with all of its credit, and accepts them all.

@@ -10,12 +10,12 @@ import (
 	"souk/protocol/market"
 )
 
-// OpenUp opens n quotes, of one stranger or of as many, and gives the first refusal.
-func OpenUp(n int, strangers func(i int) peer.ID) error {
+// OpenUp opens n quotes of such peers, and gives the first refusal.
+func OpenUp(n int, known ledger.Peer, peers func(i int) peer.ID) error {
 	o, now := newOpenQuotes(), time.Unix(1_800_000_000, 0)
 	for i := range n {
-		q := openQuote{peer: strangers(i), expires: now.Add(QuoteValidity)}
-		if err := o.add(market.BlockHash(fmt.Append(nil, i)), q, true, now); err != nil {
+		q := openQuote{peer: peers(i), expires: now.Add(QuoteValidity)}
+		if err := o.add(market.BlockHash(fmt.Append(nil, i)), q, standingOf(known), now); err != nil {
 			return err
 		}
 	}

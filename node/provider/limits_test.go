@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"souk/internal/limit/limittest"
+	"souk/node/ledger"
 	"souk/node/provider"
 	"souk/protocol/market"
 	"souk/protocol/wire"
@@ -38,10 +39,13 @@ func TestLimits(t *testing.T) {
 			return err
 		},
 		"open quotes of a peer": func(_ *testing.T, n int64) error {
-			return provider.OpenUp(int(n), func(int) peer.ID { return "one" })
+			return provider.OpenUp(int(n), ledger.Peer{}, func(int) peer.ID { return "one" })
+		},
+		"open quotes of a peer with 20 countersigned receipts": func(_ *testing.T, n int64) error {
+			return provider.OpenUp(int(n), ledger.Peer{Paid: market.NewAmount(1), Receipts: provider.CreditEvery}, func(int) peer.ID { return "one" })
 		},
 		"open quotes of a provider, for strangers": func(_ *testing.T, n int64) error {
-			return provider.OpenUp(int(n), func(i int) peer.ID { return peer.ID(fmt.Sprint(i)) })
+			return provider.OpenUp(int(n), ledger.Peer{}, func(i int) peer.ID { return peer.ID(fmt.Sprint(i)) })
 		},
 		"inputs of a job in a request": func(t *testing.T, n int64) error {
 			g := newGuest(t, newShop(t))

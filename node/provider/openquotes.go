@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"souk/node/capacity"
+	"souk/node/ledger"
 	"souk/protocol/market"
 	"souk/protocol/wire"
 )
@@ -32,15 +33,32 @@ func newOpenQuotes() *openQuotes {
 	return &openQuotes{byHash: map[market.Hash]openQuote{}, perPeer: map[peer.ID]map[market.Hash]bool{}}
 }
 
-// room refuses a peer that has OpenQuotes of them already, and a stranger
-// while there are maxOpen in all.
-func (o *openQuotes) room(p peer.ID, stranger bool, now time.Time) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.roomLocked(p, stranger, now)
+// standing is what a client has earned here.
+type standing struct {
+	paid    bool // ever
+	regular bool // as much as earns a tick of credit
 }
 
-func (o *openQuotes) roomLocked(p peer.ID, stranger bool, now time.Time) error {
+func standingOf(known ledger.Peer) standing {
+	return standing{paid: !known.Paid.IsZero(), regular: !known.Paid.IsZero() && known.Receipts >= CreditEvery}
+}
+
+func (s standing) quotes() int {
+	if s.regular {
+		return RegularQuotes
+	}
+	return OpenQuotes
+}
+
+// room refuses a peer that has as many of them as it may, and one that never
+// paid while there are maxOpen in all.
+func (o *openQuotes) room(p peer.ID, s standing, now time.Time) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.roomLocked(p, s, now)
+}
+
+func (o *openQuotes) roomLocked(p peer.ID, s standing, now time.Time) error {
 	open := 0
 	for h := range o.perPeer[p] {
 		if !now.After(o.byHash[h].expires) {
@@ -48,19 +66,19 @@ func (o *openQuotes) roomLocked(p peer.ID, stranger bool, now time.Time) error {
 		}
 	}
 	switch {
-	case open >= OpenQuotes || len(o.perPeer[p]) >= 4*OpenQuotes:
-		return wire.Refuse(wire.Busy, "this peer has %d open quotes already", OpenQuotes).After(QuoteValidity)
-	case stranger && len(o.byHash) >= maxOpen:
+	case open >= s.quotes() || len(o.perPeer[p]) >= 4*s.quotes():
+		return wire.Refuse(wire.Busy, "this peer has %d open quotes already", s.quotes()).After(QuoteValidity)
+	case !s.paid && len(o.byHash) >= maxOpen:
 		return wire.Refuse(wire.Busy, "this provider has %d open quotes already", maxOpen).After(QuoteValidity)
 	}
 	return nil
 }
 
 // add counts a quote, if there is room for it.
-func (o *openQuotes) add(hash market.Hash, q openQuote, stranger bool, now time.Time) error {
+func (o *openQuotes) add(hash market.Hash, q openQuote, s standing, now time.Time) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if err := o.roomLocked(q.peer, stranger, now); err != nil {
+	if err := o.roomLocked(q.peer, s, now); err != nil {
 		return err
 	}
 	if o.perPeer[q.peer] == nil {

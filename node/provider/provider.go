@@ -41,6 +41,7 @@ import (
 const (
 	QuoteValidity   = 30 * time.Second
 	OpenQuotes      = 8                // per peer
+	RegularQuotes   = 128              // per peer that has earned credit
 	PrepareTime     = 15 * time.Minute // from a quote's expiry to its startBy: inputs come in and the module is compiled
 	KeepOutputs     = 24 * time.Hour   // after the latest end of a lease
 	DefaultPatience = time.Minute      // the longest that a lease waits for the next block of its inputs, or then for an attach
@@ -105,6 +106,7 @@ type Config struct {
 
 	Addrs   func() []ma.Multiaddr
 	Protect func(p peer.ID, on bool) // keeps connections of peers with leases
+	Regular func(p peer.ID)          // told of a client that has earned credit; nil does nothing
 	Now     func() time.Time
 	Log     *slog.Logger
 	Notify  func(Event) // told what happened, for people; must not block
@@ -174,6 +176,9 @@ func New(c Config) (*Provider, error) {
 	executors, err := newShelf(c.Executors)
 	if err != nil {
 		return nil, err
+	}
+	if c.Regular == nil {
+		c.Regular = func(peer.ID) {}
 	}
 	if c.Notify == nil {
 		c.Notify = func(Event) {}

@@ -39,7 +39,11 @@ func (p *Provider) quote(ctx context.Context, client peer.ID, a leases.Asked) (l
 	if err != nil {
 		return leases.Quoted{}, err
 	}
-	if err := p.quotes.room(client, known.Paid.IsZero(), p.Now()); err != nil {
+	standing := standingOf(known)
+	if standing.regular {
+		p.Regular(client)
+	}
+	if err := p.quotes.room(client, standing, p.Now()); err != nil {
 		return leases.Quoted{}, err // before any work; counted again below
 	}
 	nonce := market.Hash{}
@@ -53,7 +57,7 @@ func (p *Provider) quote(ctx context.Context, client peer.ID, a leases.Asked) (l
 		release(held)
 		return leases.Quoted{}, err
 	}
-	if err := p.quotes.add(q.Quote.Hash(), openQuote{peer: client, expires: p.Now().Add(QuoteValidity), hold: held}, known.Paid.IsZero(), p.Now()); err != nil {
+	if err := p.quotes.add(q.Quote.Hash(), openQuote{peer: client, expires: p.Now().Add(QuoteValidity), hold: held}, standing, p.Now()); err != nil {
 		release(held)
 		return leases.Quoted{}, err
 	}

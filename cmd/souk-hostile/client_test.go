@@ -63,7 +63,7 @@ func TestAProviderThatBreaksTheRulesIsNamed(t *testing.T) {
 	for name, says := range map[string]string{
 		"lowvoucher": "RULE BROKEN: a voucher of",
 		"neverpay":   "RULE BROKEN: it ran for",
-		"malformed":  "the peer is not shut out",
+		"malformed":  "but it must be shut out",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

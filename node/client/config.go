@@ -85,7 +85,7 @@ type Config struct {
 	Unprotect func(p peer.ID, tag string) bool
 	// Regular is told of a provider that is about to be asked for a quote; nil does nothing.
 	Regular func(p peer.ID)
-	Log       *slog.Logger
+	Log     *slog.Logger
 }
 
 const offerCacheSize = 4096

@@ -47,6 +47,8 @@ func DefaultCaps() Caps {
 type Times struct {
 	// Find bounds the search for providers. Default 8 s.
 	Find time.Duration
+	// Alone is how long a search looks under the likeliest key alone. Default 1 s.
+	Alone time.Duration
 	// Lost is how long a provider may be silent, or a transfer stand still,
 	// before its lease counts as lost. Default 60 s; it must be longer than
 	// one redial (wire.OpenTimeout) to be of use.
@@ -132,6 +134,7 @@ func (t *Times) setDefaults() {
 		value time.Duration
 	}{
 		{&t.Find, 8 * time.Second},
+		{&t.Alone, time.Second},
 		{&t.Lost, time.Minute},
 		{&t.Redial, 250 * time.Millisecond},
 		{&t.Settle, 10 * time.Second},

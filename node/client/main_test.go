@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -56,12 +57,13 @@ type found struct {
 	host  host.Host
 	peers []peer.AddrInfo
 	cells map[string][]peer.AddrInfo // by key; nil: peers, under any
+	stuck string                     // a key under which a search doesn't end
 
 	mu    sync.Mutex
 	asked [][]string // keys, search by search
 }
 
-func (f *found) Find(_ context.Context, keys []p2p.Key, _ int) <-chan peer.AddrInfo {
+func (f *found) Find(ctx context.Context, keys []p2p.Key, _ int) <-chan peer.AddrInfo {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	peers, texts := f.peers, make([]string, 0, len(keys))
@@ -76,6 +78,10 @@ func (f *found) Find(_ context.Context, keys []p2p.Key, _ int) <-chan peer.AddrI
 	out := make(chan peer.AddrInfo, len(peers))
 	for _, p := range peers {
 		out <- p
+	}
+	if f.stuck != "" && slices.Contains(texts, f.stuck) {
+		context.AfterFunc(ctx, func() { close(out) })
+		return out
 	}
 	close(out)
 	return out
@@ -108,7 +114,7 @@ type actor struct {
 func newActor(t *testing.T, fakes ...*fake) *actor {
 	t.Helper()
 	a := &actor{t: t, dir: t.TempDir(), key: newKey(t), finder: &found{}, asks: quickChallenge(), times: client.Times{
-		Find: 5 * time.Second, Lost: 2 * time.Second, Redial: 20 * time.Millisecond, Settle: time.Second, Busy: 50 * time.Millisecond,
+		Find: 5 * time.Second, Alone: time.Minute, Lost: 2 * time.Second, Redial: 20 * time.Millisecond, Settle: time.Second, Busy: 50 * time.Millisecond,
 	}}
 	for _, f := range fakes {
 		a.finder.peers = append(a.finder.peers, f.info())

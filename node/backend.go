@@ -84,7 +84,7 @@ const mendTwin = "stop one of them, or give it a data directory of its own with 
 func (s *supply) describe() *control.Supply {
 	o := s.provider.Offer()
 	return &control.Supply{
-		Devices: deviceText(s.devices), CPU: o.CPU, Memory: o.Memory, Disk: o.Disk, Executors: o.Executors, Lacking: s.lacking(), Speed: o.Speed,
+		Devices: deviceText(s.stock.free.Total().Devices), CPU: o.CPU, Memory: o.Memory, Disk: o.Disk, Executors: o.Executors, Lacking: s.lacking(), Speed: o.Speed,
 		Region: o.Region, Asked: s.asked, PricePerHour: o.PricePerHour, Tick: o.Tick,
 	}
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -32,12 +33,16 @@ type stock struct {
 
 	free     *capacity.Capacity // nil before serve
 	provider lessor
-	said     string // the last failure that was logged; only Tell uses it
+
+	mu   sync.Mutex
+	said string // the failure of the last look, which is logged once
 }
 
 // lessor is who leases the devices out; *provider.Provider is one.
 type lessor interface {
 	DeviceLost(d device.Device, why string)
+	DeviceOut(d device.Device, why string)
+	DeviceBack(d device.Device)
 	DevicesChanged()
 }
 
@@ -116,10 +121,10 @@ func (s *stock) changed(changes []device.Change, err error) {
 			s.provider.DeviceLost(c.Device, c.Why)
 		case device.Out:
 			s.free.Remove(c.Device.ID)
-			s.log.Info("device not offered", "device", c.Device.ID, "model", c.Device.Model, "why", c.Why)
+			s.provider.DeviceOut(c.Device, c.Why)
 		case device.Back:
 			if err := s.free.Return(c.Device); err == nil {
-				s.log.Info("device offered", "device", c.Device.ID, "model", c.Device.Model)
+				s.provider.DeviceBack(c.Device)
 			}
 		}
 	}
@@ -134,10 +139,35 @@ func (s *stock) failed(err error) {
 	if err != nil {
 		text = err.Error()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if text != s.said && err != nil {
 		s.log.Warn("looking for devices", "err", err)
 	}
 	s.said = text
+}
+
+// lacking says why devices that are here aren't offered, a sentence each. What
+// their owner reserved, or never could be leased, goes without saying.
+func (s *stock) lacking() (sentences []string) {
+	s.mu.Lock()
+	if s.said != "" {
+		sentences = append(sentences, s.said)
+	}
+	s.mu.Unlock()
+	for _, f := range s.inventory.Latest() {
+		if slices.ContainsFunc(f.Obstacles, expected) {
+			continue
+		}
+		for _, o := range f.Obstacles {
+			sentences = append(sentences, fmt.Sprintf("%s (%s): %s", f.Device.Model, f.Device.ID, o.Text))
+		}
+	}
+	return sentences
+}
+
+func expected(o device.Obstacle) bool {
+	return o.Code == device.Reserved || o.Code == device.Partitioned || o.Code == device.NoMemory
 }
 
 // fault looks at devices under which a job failed.

@@ -33,11 +33,16 @@ func (c *cards) Use(context.Context, device.Device) (device.Use, error) { return
 // landlord notes what a provider would do.
 type landlord struct {
 	lost    []string
+	told    []string
 	changed int
 }
 
 func (l *landlord) DeviceLost(d device.Device, why string) { l.lost = append(l.lost, d.Model+": "+why) }
-func (l *landlord) DevicesChanged()                        { l.changed++ }
+func (l *landlord) DeviceOut(d device.Device, why string) {
+	l.told = append(l.told, d.Model+" out: "+why)
+}
+func (l *landlord) DeviceBack(d device.Device) { l.told = append(l.told, d.Model+" back") }
+func (l *landlord) DevicesChanged()            { l.changed++ }
 
 type house struct {
 	*stock
@@ -88,6 +93,7 @@ func TestADeviceThatVanishesIsTakenOutAndItsLeasesAreTold(t *testing.T) {
 	h.look(t)
 	require.Len(t, h.free.Total().Devices, 2)
 	require.Equal(t, 3, h.owner.changed)
+	require.Equal(t, []string{"Card out: its driver doesn't list it", "Card back"}, h.owner.told)
 }
 
 // After a restart the container of a lease that goes on keeps its device busy.
@@ -113,6 +119,10 @@ func TestWhatSpeaksAgainstADeviceKeepsItOut(t *testing.T) {
 	require.Equal(t, card(t, 0).ID, h.leased[0].ID)
 	require.Contains(t, h.log.String(), "devices.reserve keeps it for its owner")
 	require.Contains(t, h.log.String(), "name=nope")
+	require.Empty(t, h.lacking(), "its owner knows")
+	h.source.use = device.Use{Utilisation: 60}
+	require.Zero(t, h.look(t))
+	require.Equal(t, []string{"Card (" + card(t, 0).ID + "): it computes 60 % of the time, and 25 % counts as busy"}, h.lacking())
 	require.Equal(t, []string{"/dev/dri/renderD128"}, h.nodes(h.leased[0].ID))
 	require.Empty(t, h.nodes("unknown"))
 }
@@ -134,6 +144,7 @@ func TestADriverThatKeepsFailingIsLoggedOnce(t *testing.T) {
 	}
 	require.Equal(t, 1, strings.Count(h.log.String(), "err="))
 	require.Empty(t, h.owner.lost)
+	require.Equal(t, []string{"looking for devices with cards: timed out"}, h.lacking())
 	h.source.err = nil
 	require.Equal(t, 1, h.look(t))
 }

@@ -73,7 +73,7 @@ func (n *Node) checkNetwork() control.Check {
 }
 
 func (s *supply) check(ctx context.Context) []control.Check {
-	d := control.Check{Name: "devices", OK: true, Text: deviceText(s.devices) + "; " + hostText(s.machine)}
+	d := control.Check{Name: "devices", OK: true, Text: deviceText(s.stock.free.Total().Devices) + "; " + hostText(s.machine)}
 	return append(s.checkExecutors(ctx), d)
 }
 

@@ -2,7 +2,7 @@ package node
 
 import "souk/protocol/market"
 
-// lacking says what can't run jobs now, and why.
+// lacking says what can't run jobs or isn't offered now, and why.
 func (s *supply) lacking() (sentences []string) {
 	for _, e := range s.executors {
 		if err := s.provider.Trouble(e.Kind()); err != nil {
@@ -12,5 +12,5 @@ func (s *supply) lacking() (sentences []string) {
 	if s.noImages != nil {
 		sentences = append(sentences, market.KindDocker+": "+cut(s.noImages))
 	}
-	return sentences
+	return append(sentences, s.stock.lacking()...)
 }

@@ -26,7 +26,6 @@ import (
 // supply is what a node has as a provider.
 type supply struct {
 	machine   device.Machine
-	devices   []device.Device
 	stock     *stock
 	wasm      *wasm.Executor
 	executors []executor.Executor // those that offers may name
@@ -68,7 +67,7 @@ func (n *Node) sell(ctx context.Context) (err error) {
 		return err
 	}
 	n.onClose(s.stock.inventory.Close)
-	s.devices, total.Devices = s.stock.leased, s.stock.leased
+	total.Devices = s.stock.leased
 	free, err := capacity.New(total, time.Now)
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ type Supply struct {
 	Memory       int64         `json:"memory"`
 	Disk         int64         `json:"disk"`
 	Executors    []string      `json:"executors"`
-	Lacking      []string      `json:"lacking,omitempty"` // what can't run jobs now, a sentence each
+	Lacking      []string      `json:"lacking,omitempty"` // what can't run jobs, or isn't offered, a sentence each
 	Speed        uint64        `json:"speed"`
 	Region       string        `json:"region"`
 	Asked        market.Amount `json:"asked"`        // per hour, as it was set

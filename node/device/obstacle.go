@@ -13,7 +13,7 @@ type Code string
 
 // The codes. Lost and Faulty also end the leases that hold the device.
 const (
-	Lost        Code = "lost"        // it was here and isn't any more
+	Lost        Code = "lost"        // its driver knows of it and doesn't reach it any more
 	Faulty      Code = "faulty"      // it reports errors that only a reset ends
 	OldDriver   Code = "old_driver"  // the driver is too old, or lacks what computing needs
 	Partitioned Code = "partitioned" // its instances are leased instead
@@ -81,7 +81,7 @@ func (p Policy) judge(d Device, n int, use Use, leased bool) []Obstacle {
 	if p.reserves(d, n) {
 		found = append(found, obstacle(Reserved, "devices.reserve keeps it for its owner"))
 	}
-	if d.VRAM == 0 && !slices.ContainsFunc(found, func(o Obstacle) bool { return o.Code == NoMemory }) {
+	if d.VRAM == 0 && !slices.ContainsFunc(found, func(o Obstacle) bool { return o.Code == NoMemory || o.Code == Lost }) {
 		found = append(found, obstacle(NoMemory, "no driver says how much memory of its own it has; its maker's OpenCL driver would"))
 	}
 	most := p.BusyMemory

@@ -39,6 +39,20 @@ func (p *Provider) DeviceLost(d device.Device, why string) {
 	p.Notify(Event{At: p.Now(), Kind: Trouble, Text: fmt.Sprintf("%s (%s) is gone: %s; leases that it ends: %d", d.Model, d.ID, why, len(holders))})
 }
 
+// DeviceOut tells the provider's owner that a device isn't offered for now, and
+// why. The leases on it go on.
+func (p *Provider) DeviceOut(d device.Device, why string) {
+	p.Log.Info("device not offered", "device", d.ID, "model", d.Model, "why", why)
+	p.Notify(Event{At: p.Now(), Kind: Trouble, Text: fmt.Sprintf("%s (%s) isn't offered now: %s", d.Model, d.ID, why)})
+}
+
+// DeviceBack tells the provider's owner that a device is offered, again or for
+// the first time.
+func (p *Provider) DeviceBack(d device.Device) {
+	p.Log.Info("device offered", "device", d.ID, "model", d.Model)
+	p.Notify(Event{At: p.Now(), Kind: Trouble, Text: fmt.Sprintf("%s (%s) is offered now", d.Model, d.ID)})
+}
+
 // DevicesChanged makes a new offer: what can be leased was changed from outside.
 func (p *Provider) DevicesChanged() { p.freeChanged() }
 

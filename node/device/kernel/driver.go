@@ -18,7 +18,7 @@ type Driver interface {
 // Open opens the device with the first driver that has it. The error is that of
 // the last driver which has it and fails, or a *NotFoundError.
 func Open(ctx context.Context, d device.Device, drivers ...Driver) (Kernel, error) {
-	var failed error = &NotFoundError{Driver: "this machine", ID: d.ID}
+	var failed error = &NotFoundError{ID: d.ID}
 	for _, driver := range drivers {
 		k, err := driver.Open(ctx, d)
 		if err == nil {

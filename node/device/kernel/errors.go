@@ -26,10 +26,13 @@ func CheckSteps(steps int) error {
 
 // NotFoundError is a device that a driver doesn't have.
 type NotFoundError struct {
-	Driver string // "opencl"
+	Driver string // "opencl"; "" is every one
 	ID     string
 }
 
 func (e *NotFoundError) Error() string {
-	return fmt.Sprintf("%s has no device %s on this machine; `souk devices` lists those that are here", e.Driver, e.ID)
+	if e.Driver == "" {
+		return fmt.Sprintf("no driver here computes on %s; its maker's, with CUDA or OpenCL, would", e.ID)
+	}
+	return fmt.Sprintf("%s doesn't know %s", e.Driver, e.ID)
 }

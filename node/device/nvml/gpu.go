@@ -4,6 +4,7 @@ package nvml
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,7 +19,7 @@ const maxDevices = 64
 // gpu is a whole GPU.
 type gpu struct {
 	device.Device
-	handle nvml.Device
+	handle nvml.Device // nil of a lost one
 	mig    bool
 }
 
@@ -27,34 +28,60 @@ func (s *Source) gpu(index int) *gpu {
 	if index >= maxDevices {
 		return nil
 	}
-	handle, ret := s.lib.DeviceGetHandleByIndex(index)
-	if ret != nvml.SUCCESS {
+	g, ret := s.ask(index)
+	switch ret {
+	case nvml.SUCCESS:
+	case nvml.ERROR_GPU_IS_LOST:
+		return s.lost(index)
+	default:
 		return nil
 	}
-	uuid, ret := handle.GetUUID()
-	if ret != nvml.SUCCESS {
-		return nil
-	}
-	name, ret := handle.GetName()
-	if ret != nvml.SUCCESS {
-		return nil
-	}
-	memory, ret := handle.GetMemoryInfo()
-	if ret != nvml.SUCCESS {
-		return nil
-	}
-	g := &gpu{handle: handle, Device: device.Device{
-		ID: uuid, Model: name, VRAM: bytes(memory.Total), Kind: device.Claimed, Vendor: "nvidia",
-		Driver: strings.TrimSpace("nvidia " + s.driver), Bus: busOf(handle), Source: Name, Detail: s.detail(handle, index),
-	}}
-	s.handles[uuid] = handle
-	s.watch(uuid, handle)
-	g.mig = s.partitioned(handle)
-	g.Obstacles = s.obstacles(uuid, handle)
+	s.places[index] = g.Device
+	s.handles[g.ID] = g.handle
+	s.watch(g.ID, g.handle)
+	g.mig = s.partitioned(g.handle)
+	g.Obstacles = s.obstacles(g.ID, g.handle)
 	if g.mig {
 		g.Obstacles = append(g.Obstacles, device.Obstacle{Code: device.Partitioned, Text: "MIG is on: its instances are leased instead (nvidia-smi mig -lgi lists them)"})
 	}
 	return g
+}
+
+// ask reads what a GPU is.
+func (s *Source) ask(index int) (*gpu, nvml.Return) {
+	handle, ret := s.lib.DeviceGetHandleByIndex(index)
+	if ret != nvml.SUCCESS {
+		return nil, ret
+	}
+	uuid, ret := handle.GetUUID()
+	if ret != nvml.SUCCESS {
+		return nil, ret
+	}
+	name, ret := handle.GetName()
+	if ret != nvml.SUCCESS {
+		return nil, ret
+	}
+	memory, ret := handle.GetMemoryInfo()
+	return &gpu{handle: handle, Device: device.Device{
+		ID: uuid, Model: name, VRAM: bytes(memory.Total), Kind: device.Claimed, Vendor: "nvidia",
+		Driver: s.version(), Bus: busOf(handle), Source: Name, Detail: s.detail(handle, index),
+	}}, ret
+}
+
+func (s *Source) version() string { return strings.TrimSpace("nvidia " + s.driver) }
+
+// lost is a GPU that the driver counts and doesn't reach: as an earlier look
+// found it, or else under a name that keeps its place, which devices.reserve may say.
+func (s *Source) lost(index int) *gpu {
+	d, known := s.places[index]
+	if !known {
+		d = device.Device{ID: fmt.Sprintf("nvidia-%d", index), Model: "NVIDIA GPU (lost)", Kind: device.Claimed, Vendor: "nvidia", Driver: s.version(), Source: Name}
+	}
+	d.Obstacles = []device.Obstacle{{Code: device.Lost, Text: "NVIDIA's driver has lost it: it fell off the bus; start the machine anew"}}
+	if text := s.faults[d.ID]; text != "" {
+		d.Obstacles = append(d.Obstacles, device.Obstacle{Code: device.Faulty, Text: text})
+	}
+	return &gpu{Device: d}
 }
 
 func (s *Source) detail(handle nvml.Device, index int) device.Detail {
@@ -110,6 +137,7 @@ func (s *Source) link(gpus []*gpu) {
 		return
 	}
 	at := map[string]*gpu{}
+	gpus = slices.DeleteFunc(slices.Clone(gpus), func(g *gpu) bool { return g.handle == nil })
 	for _, g := range gpus {
 		at[g.Bus] = g
 	}

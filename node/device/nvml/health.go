@@ -54,10 +54,23 @@ func (s *Source) hear() {
 		if event.EventType != nvml.EventTypeXidCriticalError || ownFault[event.EventData] || event.Device == nil {
 			continue
 		}
-		if uuid, ret := event.Device.GetUUID(); ret == nvml.SUCCESS {
+		if uuid := s.whose(event.Device); uuid != "" {
 			s.faults[uuid] = fmt.Sprintf("the driver reported XID %d%s; reset the GPU, then start souk anew", event.EventData, inWords(event.EventData))
 		}
 	}
+}
+
+// whose names a GPU by its handle; a lost one doesn't say itself.
+func (s *Source) whose(handle nvml.Device) string {
+	if uuid, ret := handle.GetUUID(); ret == nvml.SUCCESS {
+		return uuid
+	}
+	for uuid, known := range s.handles {
+		if known == handle {
+			return uuid
+		}
+	}
+	return ""
 }
 
 func inWords(xid uint64) string {

@@ -65,8 +65,9 @@ func TestBrokenMemoryIsNotOffered(t *testing.T) {
 	}
 }
 
-func TestAGPUThatFellOffTheBusIsMissing(t *testing.T) {
+func TestAGPUThatFellOffTheBusIsLost(t *testing.T) {
 	r := newRig(t, dgxa100.New())
+	whole := r.list(t)
 	get := r.DeviceGetHandleByIndexFunc
 	r.DeviceGetHandleByIndexFunc = func(i int) (nvml.Device, nvml.Return) {
 		if i == 6 {
@@ -75,7 +76,25 @@ func TestAGPUThatFellOffTheBusIsMissing(t *testing.T) {
 		return get(i)
 	}
 	r.device(7).GetMemoryInfoFunc = func() (nvml.Memory, nvml.Return) { return nvml.Memory{}, nvml.ERROR_GPU_IS_LOST }
-	require.Len(t, r.list(t), 6)
+	r.device(7).GetUUIDFunc = func() (string, nvml.Return) { return "", nvml.ERROR_GPU_IS_LOST }
+	r.xid(7, 79)
+	devices := r.list(t)
+	for i, d := range devices {
+		require.Equal(t, whole[i].ID, d.ID, "as it was known")
+		require.Equal(t, i >= 6, len(d.Obstacles) > 0 && d.Obstacles[0].Code == device.Lost)
+	}
+	require.Len(t, devices[0].Detail.Peers, 5)
+	require.Contains(t, devices[7].Obstacles[1].Text, "XID 79", "though it doesn't say any more whose handle that is")
+
+	fresh := newSource(r, fstest.MapFS{})
+	t.Cleanup(func() { require.NoError(t, fresh.Close()) })
+	devices, err := device.Detect(t.Context(), fresh)
+	require.NoError(t, err)
+	require.Equal(t, []string{"nvidia-6", "nvidia-7"}, []string{devices[6].ID, devices[7].ID}, "each keeps its place")
+	require.Equal(t, device.Lost, devices[6].Obstacles[0].Code)
+
+	r.DeviceGetHandleByIndexFunc = get
+	require.Empty(t, r.list(t)[6].Obstacles)
 }
 
 func TestWithoutADriverThereIsNothingAndNoError(t *testing.T) {
@@ -119,6 +138,7 @@ func TestALibraryOfAnotherVersionThanTheKernelsIsNamed(t *testing.T) {
 	_, err := r.source.Devices(t.Context())
 	require.ErrorIs(t, err, device.ErrDriverChanged)
 	require.ErrorContains(t, err, "start the machine anew")
+	require.Contains(t, r.source.Explain()[0], "of different versions; start the machine anew")
 }
 
 func TestAfterAFailureTheSessionBeginsAnew(t *testing.T) {

@@ -23,13 +23,14 @@ type Source struct {
 	root fs.FS // "/"
 
 	mu      sync.Mutex
-	missing error // why there is no session, where that is no fault
+	missing error // why there is no session
 	open    bool
 	driver  string // "550.54.15"
 	cuda    string // "12.4"
 	events  nvml.EventSet
 	watched map[string]bool        // by UUID: its events come
 	faults  map[string]string      // by UUID: what happened to it since souk started
+	places  map[int]device.Device  // by index: the GPU that was last there
 	handles map[string]nvml.Device // by device ID, of the last look
 	parents map[string]nvml.Device // by the ID of an instance
 }
@@ -38,7 +39,7 @@ type Source struct {
 func New() *Source { return newSource(nvml.New(), os.DirFS("/")) }
 
 func newSource(lib nvml.Interface, root fs.FS) *Source {
-	return &Source{lib: lib, root: root, faults: map[string]string{}}
+	return &Source{lib: lib, root: root, faults: map[string]string{}, places: map[int]device.Device{}}
 }
 
 // Name is "nvml".
@@ -86,7 +87,7 @@ func (s *Source) begin(ctx context.Context) error {
 	}
 	if s.open {
 		if s.replaced() {
-			return fmt.Errorf("%w: the library in use was removed from the disk", device.ErrDriverChanged)
+			return fmt.Errorf("the library in use was removed from the disk: %w; start the machine anew", device.ErrDriverChanged)
 		}
 		return nil
 	}
@@ -101,7 +102,8 @@ func (s *Source) begin(ctx context.Context) error {
 		s.missing = errNoDriver
 		return nil
 	default:
-		return failure("starting NVIDIA's library", ret)
+		s.missing = failure("starting NVIDIA's library", ret)
+		return s.missing
 	}
 	s.driver, _ = s.lib.SystemGetDriverVersion()
 	if version, ret := s.lib.SystemGetCudaDriverVersion(); ret == nvml.SUCCESS {
@@ -161,6 +163,8 @@ func (s *Source) Explain() []string {
 		text = "NVIDIA: " + errNoLibrary.Error() + "; install the driver (Debian: nvidia-driver; in a container: start it with --gpus all)"
 	case errors.Is(s.missing, errNoDriver):
 		text = "NVIDIA: " + errNoDriver.Error() + "; load it with `modprobe nvidia`, or start the machine anew after an installation"
+	case !s.open && s.missing != nil:
+		text = "NVIDIA: " + s.missing.Error() + "; see what nvidia-smi says"
 	case !s.open:
 		text = "NVIDIA: the driver doesn't answer; see what nvidia-smi says"
 	}

@@ -105,6 +105,11 @@ func (w *world) provide(name string, more ...string) testnet.Node {
 // a person who started it sees.
 func (w *world) supply(name, config string, args ...string) (testnet.Node, *command) {
 	w.t.Helper()
+	return w.supplyWith(nil, name, config, args...)
+}
+
+func (w *world) supplyWith(env []string, name, config string, args ...string) (testnet.Node, *command) {
+	w.t.Helper()
 	dir := filepath.Join(w.s.Dir, name)
 	souk(w.t, dir, "init").ends(0)
 	w.join(dir)
@@ -112,7 +117,7 @@ func (w *world) supply(name, config string, args ...string) (testnet.Node, *comm
 	joined, err := os.ReadFile(path) //nolint:gosec // the test's own
 	require.NoError(w.t, err)
 	require.NoError(w.t, os.WriteFile(path, append(joined, config...), 0o600))
-	c := start(w.t, dir, append([]string{"provide"}, args...)...)
+	c := startWith(w.t, env, built.souk, append([]string{"--data-dir", dir, "provide"}, args...)...)
 	eventually(w.t, name+" is up", func() bool { return souk(w.t, dir, "node", "status").wait() == 0 })
 	st, err := control.NewClient(dir).Status(w.t.Context())
 	require.NoError(w.t, err)

@@ -58,9 +58,15 @@ func start(t *testing.T, dir string, args ...string) *command {
 
 func startProgram(t *testing.T, program string, args ...string) *command {
 	t.Helper()
+	return startWith(t, nil, program, args...)
+}
+
+// startWith starts a program with more variables in its environment.
+func startWith(t *testing.T, env []string, program string, args ...string) *command {
+	t.Helper()
 	c := &command{t: t, cmd: exec.Command(program, args...), args: args, done: make(chan struct{})} //nolint:gosec // the tests' own
 	c.cmd.Stdout, c.cmd.Stderr, c.cmd.Dir = &c.out, &c.err, built.dir
-	c.cmd.Env = append(os.Environ(), "NO_COLOR=1")
+	c.cmd.Env = append(append(os.Environ(), "NO_COLOR=1"), env...)
 	c.cmd.WaitDelay = time.Second
 	require.NoError(t, c.cmd.Start())
 	go func() {

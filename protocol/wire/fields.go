@@ -38,3 +38,15 @@ func fields(body []byte, d protoreflect.MessageDescriptor, left int) int {
 	}
 	return left
 }
+
+// Only gives the message that a frame consists of if that is one field, of
+// that number; a view of body for who decodes it without copies. false: it is
+// anything else, which Decode knows.
+func Only(body []byte, number protowire.Number) (inner []byte, ok bool) {
+	n, kind, tag := protowire.ConsumeTag(body)
+	if tag < 0 || n != number || kind != protowire.BytesType {
+		return nil, false
+	}
+	inner, size := protowire.ConsumeBytes(body[tag:])
+	return inner, size >= 0 && tag+size == len(body)
+}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	pool "github.com/libp2p/go-buffer-pool"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"google.golang.org/protobuf/proto"
@@ -45,6 +46,12 @@ func (s *Stream) Limited() bool { return s.raw.Conn().Stat().Limited }
 // for the frame to begin and FrameTimeout for the rest; past that the error is
 // ErrSlow. io.EOF means that the peer ended the conversation between two frames.
 func (s *Stream) Read(m proto.Message, limit int, idle time.Duration) error {
+	return s.ReadRaw(limit, idle, func(body []byte) error { return Decode(body, m) })
+}
+
+// ReadRaw is Read for who decodes a frame by itself: take gets its body, which
+// is somebody else's once take has returned.
+func (s *Stream) ReadRaw(limit int, idle time.Duration, take func(body []byte) error) error {
 	if err := s.raw.SetReadDeadline(time.Now().Add(idle)); err != nil {
 		return err
 	}
@@ -61,7 +68,7 @@ func (s *Stream) Read(m proto.Message, limit int, idle time.Duration) error {
 	if size > uint64(limit) { //nolint:gosec // limits are positive constants
 		return fmt.Errorf("%w: %d bytes announced, %d allowed", ErrTooLarge, size, limit)
 	}
-	return s.readBody(m, int(size)) //nolint:gosec // not above limit
+	return s.readBody(int(size), take) //nolint:gosec // not above limit
 }
 
 // readSize reads a frame's length, a uvarint of at most maxPrefix bytes.
@@ -79,15 +86,21 @@ func (s *Stream) readSize() (size uint64, err error) {
 	return 0, fmt.Errorf("%w: its length has more than %d bytes", ErrTooLarge, maxPrefix)
 }
 
-func (s *Stream) readBody(m proto.Message, size int) error {
+func (s *Stream) readBody(size int, take func([]byte) error) error {
 	if err := s.raw.Scope().ReserveMemory(size, network.ReservationPriorityMedium); err != nil {
 		return fmt.Errorf("no memory for a frame of %d bytes: %w", size, err)
 	}
 	defer s.raw.Scope().ReleaseMemory(size)
-	body := make([]byte, size)
+	body := pool.Get(size)
+	defer pool.Put(body)
 	if _, err := io.ReadFull(s.in, body); err != nil {
 		return frameCut(err)
 	}
+	return take(body)
+}
+
+// Decode reads a frame's body into m, which keeps nothing of it.
+func Decode(body []byte, m proto.Message) error {
 	if err := countFields(body, m.ProtoReflect().Descriptor()); err != nil {
 		return err
 	}
@@ -117,7 +130,9 @@ func slow(err error) error {
 
 // Write sends m as one frame, whole or not at all as far as the caller can tell.
 func (s *Stream) Write(m proto.Message) error {
-	frame, err := proto.MarshalOptions{}.MarshalAppend(make([]byte, binary.MaxVarintLen64, 256), m)
+	buf := pool.Get(binary.MaxVarintLen64 + proto.Size(m))
+	defer pool.Put(buf)
+	frame, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(buf[:binary.MaxVarintLen64], m)
 	if err != nil {
 		return err
 	}

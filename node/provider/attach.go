@@ -302,7 +302,7 @@ func receiptProto(r ledger.Receipt) *pb.Receipt {
 
 // piece is a part of the log, or its end.
 type piece struct {
-	data []byte
+	data []byte // good until the next piece is taken
 	last bool
 	err  error // with last: why there is no more, nil at the log's true end
 }
@@ -313,7 +313,7 @@ func (a *attachment) readLog(ctx context.Context, rec ledger.Lease, exec executo
 	if exec == nil && rec.Outcome == market.NotEnded {
 		return nil
 	}
-	pieces := make(chan piece)
+	pieces := make(chan piece) // unbuffered: pump relies on it
 	a.l.p.wg.Go(func() { a.pump(ctx, exec, a.offset, pieces) })
 	return pieces
 }
@@ -325,12 +325,14 @@ func (a *attachment) pump(ctx context.Context, exec executor.Execution, offset u
 			return err
 		}
 		defer func() { _ = r.Close() }()
+		// Whoever takes a piece has sent the one before it, whose memory is then free.
+		data, other := make([]byte, run.LogPiece), make([]byte, run.LogPiece)
 		for {
-			data := make([]byte, run.MaxLog)
 			n, err := r.Read(data)
 			if n > 0 && !pass(ctx, pieces, piece{data: data[:n]}) {
 				return ctx.Err()
 			}
+			data, other = other, data
 			if errors.Is(err, io.EOF) {
 				return nil
 			}

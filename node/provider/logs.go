@@ -30,7 +30,7 @@ func (l *lease) keepLog(ctx context.Context, exec executor.Execution) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, from)
+	_, err = io.CopyBuffer(struct{ io.Writer }{f}, from, make([]byte, 256<<10))
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(path+partSuffix))
 	}

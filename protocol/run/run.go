@@ -26,6 +26,10 @@ const KeepAlive = 4 * time.Second
 // MaxLog is the most log bytes in one frame.
 const MaxLog = 64 << 10
 
+// LogPiece is how much log is best put into one frame: as much as goes into one
+// message of yamux with all that is around it.
+const LogPiece = MaxLog - 128
+
 // Runner is what the server needs. Attach runs the conversation and returns
 // when it is over; what it returns decides what becomes of the stream.
 type Runner interface {
@@ -82,6 +86,7 @@ func refuse(r *pb.Refusal) proto.Message {
 type Session struct {
 	s       *wire.Stream
 	silence time.Duration
+	log     []byte // of the event that was read last
 }
 
 // Open attaches to a lease. Cancelling ctx ends the session, and so does a
@@ -96,17 +101,18 @@ func Open(ctx context.Context, h host.Host, p peer.ID, a Attach) (*Session, erro
 		s.Reset()
 		return nil, err
 	}
-	return &Session{s, wire.IdleTimeout}, nil
+	return &Session{s: s, silence: wire.IdleTimeout}, nil
 }
 
 // Impatient ends the session after a shorter silence of the provider, which
 // should be well above KeepAlive.
 func (c *Session) Impatient(silence time.Duration) { c.silence = min(silence, wire.IdleTimeout) }
 
-// Next waits for the provider's next event; a refusal comes as the error.
+// Next waits for the provider's next event; a refusal comes as the error. The
+// bytes of a Log are good until the next call.
 func (c *Session) Next() (*pb.RunEvent, error) {
 	var e pb.RunEvent
-	if err := c.s.Read(&e, wire.MaxData, c.silence); err != nil {
+	if err := c.s.ReadRaw(wire.MaxData, c.silence, func(body []byte) error { return c.decode(body, &e) }); err != nil {
 		return nil, err
 	}
 	if r := e.GetRefusal(); r != nil {

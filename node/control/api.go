@@ -1,7 +1,6 @@
 package control
 
 import (
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -13,7 +12,8 @@ import (
 const (
 	maxBody     = 1 << 20          // bytes of a question
 	maxAnswer   = 256 << 20        // bytes of an answer; a receipt file of the longest lease
-	maxLine     = 4 << 20          // bytes of one line of a stream: a data frame in base64
+	maxLine     = 4 << 20          // bytes of one line of a stream
+	maxLogData  = 1 << 20          // bytes of log that follow one
 	headTimeout = 5 * time.Second  // for a question's head
 	askTimeout  = 2 * time.Minute  // for one answer; longer than looking for providers and asking them for quotes takes
 	pingTimeout = 2 * time.Second  // for finding out whether anybody answers
@@ -80,11 +80,4 @@ func refusalOf(err error) *refusal {
 
 func (r *refusal) err() error {
 	return &wire.Refusal{Code: r.Code, Sentence: r.Sentence, Nearest: r.Nearest, RetryAfter: r.RetryAfter}
-}
-
-// line is one line of a stream: an event, or how the stream ended.
-type line struct {
-	Event json.RawMessage `json:"event,omitempty"`
-	Error *refusal        `json:"error,omitempty"`
-	End   bool            `json:"end,omitempty"`
 }

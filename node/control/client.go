@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -166,29 +165,25 @@ func follow[E any](ctx context.Context, c *Client, path string, in any, broken f
 				return false
 			}
 		}
-		lines := bufio.NewScanner(body)
-		lines.Buffer(make([]byte, 0, 64<<10), maxLine)
-		for lines.Scan() {
-			var l line
-			var event E
-			err := json.Unmarshal(lines.Bytes(), &l)
-			if err == nil && l.Error == nil && !l.End {
-				err = json.Unmarshal(l.Event, &event)
-			}
+		in := bufio.NewReaderSize(body, 64<<10)
+		for {
+			l, err := readLine[E](in)
 			switch {
+			case errors.Is(err, errStrange):
+				send(broken(&refusal{Code: wire.Internal, Sentence: err.Error()}))
+				return
 			case err != nil:
-				send(broken(&refusal{Code: wire.Internal, Sentence: fmt.Sprintf("the node said what this souk can't read: %v", err)}))
+				send(broken(refusalOf(c.broken(ctx, err))))
 				return
 			case l.End:
 				return
 			case l.Error != nil:
 				send(broken(l.Error))
 				return
-			case !send(event):
+			case l.Event != nil && !send(*l.Event):
 				return
 			}
 		}
-		send(broken(refusalOf(c.broken(ctx, lines.Err()))))
 	}()
 	return events, nil
 }

@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -131,6 +132,7 @@ func TestAStreamBringsItsEventsAndEnds(t *testing.T) {
 	}
 	go func() {
 		for _, e := range sent {
+			e.Data = bytes.Clone(e.Data) // which is the server's from now on
 			node.events <- e
 		}
 		close(node.events)

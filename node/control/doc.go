@@ -1,6 +1,6 @@
 // Package control is how souk's commands talk to the node that holds a data
 // directory: HTTP with JSON over a Unix socket in it, streams as one JSON
-// object a line.
+// object a line, with a job's log as it is after the line of its event.
 //
 // It promises that only the directory's owner can talk to the node, that an
 // error comes out of Client as the *wire.Refusal that went into Server, that a
@@ -38,7 +38,8 @@ type Backend interface {
 	Jobs(ctx context.Context) ([]JobInfo, error)
 	Job(ctx context.Context, id string) (JobInfo, error)
 	// Watch tells what is known, the log from logOffset, then what happens; it
-	// ends after client.Finished.
+	// ends after client.Finished. Who takes an event has its Data for itself:
+	// the server lends its memory out again once it is sent.
 	Watch(ctx context.Context, id string, logOffset uint64) (<-chan client.Event, error)
 	Cancel(ctx context.Context, id string) error
 	// Outputs writes a job's outputs into dir, which must not exist.

@@ -1,8 +1,10 @@
 package control
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -19,6 +21,7 @@ func FuzzQuestion(f *testing.F) {
 	for _, seed := range []string{
 		`{"spec":{"name":"digits","gpu":{"name":"any","count":1},"total":"9","time":60000000000},"plan":"p"}`,
 		`{"id":"job1","offset":3}`, `{"peer":"a","slug":"rtx-4090","count":2}`, `[`, `{"event":{"kind":"log","text":"x"}}`,
+		`{"event":{"event":"log","offset":7},"bytes":4}` + "\na\nb\n" + `{"end":true}` + "\n",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -31,10 +34,13 @@ func FuzzQuestion(f *testing.F) {
 				require.NoError(t, err)
 			}
 		}
-		var l line
-		var e client.Event
-		if json.Unmarshal(text, &l) == nil {
-			_ = json.Unmarshal(l.Event, &e)
+		in := bufio.NewReader(bytes.NewReader(text))
+		for {
+			l, err := readLine[client.Event](in)
+			if err != nil {
+				break
+			}
+			require.NoError(t, l.write(io.Discard))
 		}
 	})
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	pool "github.com/libp2p/go-buffer-pool"
+
 	"souk/node/client"
 	"souk/node/jobfile"
 	"souk/protocol/market"
@@ -147,18 +149,17 @@ func stream[In, Event any](mux *http.ServeMux, path string, work func(context.Co
 			refuse(w, err)
 			return
 		}
-		w.Header().Set("Content-Type", "application/x-ndjson")
+		w.Header().Set("Content-Type", "application/octet-stream")
 		w.WriteHeader(http.StatusOK)
 		copyEvents(w, r, events)
 	})
 }
 
 func copyEvents[Event any](w http.ResponseWriter, r *http.Request, events <-chan Event) {
-	out := json.NewEncoder(w)
 	control := http.NewResponseController(w)
-	send := func(l line) bool {
+	send := func(l line[Event]) bool {
 		_ = control.SetWriteDeadline(time.Now().Add(lineTimeout))
-		return out.Encode(l) == nil && control.Flush() == nil
+		return l.write(w) == nil && control.Flush() == nil
 	}
 	if control.Flush() != nil {
 		return
@@ -166,23 +167,20 @@ func copyEvents[Event any](w http.ResponseWriter, r *http.Request, events <-chan
 	for {
 		select {
 		case <-r.Context().Done():
-			send(line{Error: &refusal{Code: NodeStopped, Sentence: "the node is ending; the job goes on when it is up again"}})
+			send(line[Event]{Error: &refusal{Code: NodeStopped, Sentence: "the node is ending; the job goes on when it is up again"}})
 			return
 		case event, ok := <-events:
 			if !ok {
 				if r.Context().Err() == nil {
-					send(line{End: true})
+					send(line[Event]{End: true})
 				}
 				return
 			}
-			data, err := json.Marshal(event)
-			if err != nil {
-				send(line{Error: refusalOf(err)})
+			l := line[Event]{Event: &event}
+			if !send(l) {
 				return
 			}
-			if !send(line{Event: data}) {
-				return
-			}
+			pool.Put(l.takeLog())
 		}
 	}
 }

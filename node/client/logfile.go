@@ -82,16 +82,36 @@ func (e *Engine) logSize(lease market.Hash) (int64, error) {
 	return info.Size(), nil
 }
 
-// readLog gives up to most bytes of an execution's log from offset.
-func (e *Engine) readLog(lease market.Hash, offset, most int64) ([]byte, error) {
-	f, err := os.Open(e.logPath(lease))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// logReader reads logs for who watches, and keeps the one open that it read last.
+type logReader struct {
+	path string
+	f    *os.File
+}
+
+// readAt reads what there is of a log at offset, up to len(p) bytes. No log is
+// an empty one.
+func (l *logReader) readAt(path string, p []byte, offset int64) (int, error) {
+	if l.f == nil || path != l.path {
+		l.close()
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		l.f, l.path = f, path
 	}
-	if err != nil {
-		return nil, err
+	n, err := l.f.ReadAt(p, offset)
+	if errors.Is(err, io.EOF) {
+		err = nil
 	}
-	defer f.Close() // read only: closing can lose nothing
-	data, err := io.ReadAll(io.NewSectionReader(f, offset, most))
-	return data, err
+	return n, err
+}
+
+func (l *logReader) close() {
+	if l.f != nil {
+		_ = l.f.Close() // read only: closing can lose nothing
+		l.f = nil
+	}
 }

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 
+	pool "github.com/libp2p/go-buffer-pool"
+
 	"souk/node/ledger"
 )
 
@@ -56,15 +58,21 @@ type watcher struct {
 	out    chan Event
 	seen   int
 	offset uint64 // in the job's log
+	leases []ledger.Lease
+	log    logReader
 }
 
 func (w *watcher) run(ctx context.Context) error {
+	defer w.log.close()
 	for {
 		events, changed := w.hub.after(w.seen)
+		if err := w.look(ctx, len(events) > 0); err != nil {
+			return err
+		}
 		for _, ev := range events {
 			// What was logged before an execution or the job ended comes before that.
 			if ev.Kind == Ended || ev.Kind == Finished {
-				if err := w.log(ctx, ev.Attempt); err != nil {
+				if err := w.pass(ctx, ev.Attempt); err != nil {
 					return err
 				}
 			}
@@ -73,7 +81,7 @@ func (w *watcher) run(ctx context.Context) error {
 			}
 			w.seen = ev.n
 		}
-		if err := w.log(ctx, 0); err != nil {
+		if err := w.pass(ctx, 0); err != nil {
 			return err
 		}
 		select {
@@ -93,15 +101,20 @@ func (w *watcher) send(ctx context.Context, ev Event) bool {
 	}
 }
 
-// log sends what is new of the job's log, of executions up to the attempt
-// last (0: of all).
-func (w *watcher) log(ctx context.Context, last int) error {
-	_, leases, err := w.e.jobAndLeases(ctx, w.hub.id)
-	if err != nil {
-		return err
+// look reads which executions the job has. An execution logs nothing before
+// the event that says it is leased, so without news there are no others.
+func (w *watcher) look(ctx context.Context, news bool) (err error) {
+	if news {
+		_, w.leases, err = w.e.jobAndLeases(ctx, w.hub.id)
 	}
+	return err
+}
+
+// pass sends what is new of the job's log, of executions up to the attempt
+// last (0: of all).
+func (w *watcher) pass(ctx context.Context, last int) error {
 	base := uint64(0)
-	for _, l := range leases {
+	for _, l := range w.leases {
 		if last > 0 && l.Attempt > last {
 			return nil
 		}
@@ -110,18 +123,29 @@ func (w *watcher) log(ctx context.Context, last int) error {
 			return err
 		}
 		end := base + uint64(size) //nolint:gosec // not negative
-		for w.offset >= base && w.offset < end {
-			data, err := w.e.readLog(l.Hash, int64(w.offset-base), min(logChunk, int64(end-w.offset))) //nolint:gosec // sizes of files
-			if err != nil || len(data) == 0 {
-				return err
-			}
-			ev := Event{Kind: LogData, Job: w.hub.id, At: w.e.cfg.Clock.Now(), Attempt: l.Attempt, Offset: w.offset, Data: data}
-			if !w.send(ctx, ev) {
-				return ctx.Err()
-			}
-			w.offset += uint64(len(data))
+		if err := w.passUpTo(ctx, l, base, end); err != nil {
+			return err
 		}
 		base = end
+	}
+	return nil
+}
+
+// passUpTo sends what is new of one execution's log, which lies between base
+// and end in the job's.
+func (w *watcher) passUpTo(ctx context.Context, l ledger.Lease, base, end uint64) error {
+	for w.offset >= base && w.offset < end {
+		data := pool.Get(int(min(logChunk, end-w.offset)))                      //nolint:gosec // at most logChunk
+		n, err := w.log.readAt(w.e.logPath(l.Hash), data, int64(w.offset-base)) //nolint:gosec // sizes of files
+		if err != nil || n == 0 {
+			pool.Put(data)
+			return err
+		}
+		ev := Event{Kind: LogData, Job: w.hub.id, At: w.e.cfg.Clock.Now(), Attempt: l.Attempt, Offset: w.offset, Data: data[:n]}
+		if !w.send(ctx, ev) {
+			return ctx.Err()
+		}
+		w.offset += uint64(n) //nolint:gosec // not negative
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"souk/node/capacity"
 	"souk/node/device"
 	"souk/node/device/sources"
+	"souk/node/executor/docker"
 	"souk/protocol/market"
 )
 
@@ -34,8 +36,8 @@ type stock struct {
 	free     *capacity.Capacity // nil before serve
 	provider lessor
 
-	mu   sync.Mutex
-	said string // the failure of the last look, which is logged once
+	mu      sync.Mutex
+	failure error // of the last look; it is logged once
 }
 
 // lessor is who leases the devices out; *provider.Provider is one.
@@ -58,13 +60,14 @@ func newStock(ctx context.Context, d Devices, simulated []string, real bool, log
 	if err != nil {
 		return nil, err
 	}
-	return stockOf(ctx, d, log, all...), nil
+	return stockOf(ctx, device.Options{Policy: d.Policy, Passable: docker.Passable}, log, all...), nil
 }
 
 // stockOf is the stock of what those sources find.
-func stockOf(ctx context.Context, d Devices, log *slog.Logger, all ...device.Source) *stock {
+func stockOf(ctx context.Context, o device.Options, log *slog.Logger, all ...device.Source) *stock {
 	s := &stock{log: log}
-	s.inventory = device.NewInventory(device.Options{Policy: d.Policy, Hold: true, Leased: s.isLeased, Tell: s.changed}, all...)
+	o.Hold, o.Leased, o.Tell = true, s.isLeased, s.changed
+	s.inventory = device.NewInventory(o, all...)
 	findings, err := s.inventory.Look(ctx)
 	if err != nil {
 		s.failed(err) // the other sources' devices are leased out all the same
@@ -135,26 +138,33 @@ func (s *stock) changed(changes []device.Change, err error) {
 
 // failed logs a failure once for as long as it stays the same.
 func (s *stock) failed(err error) {
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if text != s.said && err != nil {
+	if err != nil && (s.failure == nil || s.failure.Error() != err.Error()) {
 		s.log.Warn("looking for devices", "err", err)
 	}
-	s.said = text
+	s.failure = err
+}
+
+func (s *stock) lastFailure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failure
+}
+
+// broken tells whether something is wrong with devices that doesn't pass by itself.
+func (s *stock) broken() bool {
+	return errors.Is(s.lastFailure(), device.ErrDriverChanged) || slices.ContainsFunc(s.inventory.Latest(), func(f device.Finding) bool {
+		return slices.ContainsFunc(f.Obstacles, func(o device.Obstacle) bool { return o.Code == device.Lost || o.Code == device.Faulty })
+	})
 }
 
 // lacking says why devices that are here aren't offered, a sentence each. What
 // their owner reserved, or never could be leased, goes without saying.
 func (s *stock) lacking() (sentences []string) {
-	s.mu.Lock()
-	if s.said != "" {
-		sentences = append(sentences, s.said)
+	if err := s.lastFailure(); err != nil {
+		sentences = append(sentences, err.Error())
 	}
-	s.mu.Unlock()
 	for _, f := range s.inventory.Latest() {
 		if slices.ContainsFunc(f.Obstacles, expected) {
 			continue

@@ -54,7 +54,7 @@ type house struct {
 
 func newHouse(t *testing.T, d Devices, source *cards) *house {
 	h := &house{source: source, owner: &landlord{}, log: &strings.Builder{}}
-	h.stock = stockOf(t.Context(), d, slog.New(slog.NewTextHandler(h.log, nil)), source)
+	h.stock = stockOf(t.Context(), device.Options{Policy: d.Policy}, slog.New(slog.NewTextHandler(h.log, nil)), source)
 	t.Cleanup(func() { require.NoError(t, h.inventory.Close()) })
 	var err error
 	h.free, err = capacity.New(capacity.Total{Devices: h.leased, CPU: 8, Slots: 8, Shares: d.Shared}, time.Now)

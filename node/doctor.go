@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"souk/internal/quantity"
@@ -73,8 +74,19 @@ func (n *Node) checkNetwork() control.Check {
 }
 
 func (s *supply) check(ctx context.Context) []control.Check {
-	d := control.Check{Name: "devices", OK: true, Text: deviceText(s.stock.free.Total().Devices) + "; " + hostText(s.machine)}
-	return append(s.checkExecutors(ctx), d)
+	return append(s.checkExecutors(ctx), s.checkDevices())
+}
+
+// checkDevices finds a device wrong that needs mending; one that is only in use is not.
+func (s *supply) checkDevices() control.Check {
+	c := control.Check{Name: "devices", OK: !s.stock.broken(), Text: deviceText(s.stock.free.Total().Devices) + "; " + hostText(s.machine)}
+	if why := s.stock.lacking(); len(why) > 0 {
+		c.Text += "; not offered: " + strings.Join(why, "; ")
+	}
+	if !c.OK {
+		c.Fix = "do as the sentence says; `souk devices` shows when it is well"
+	}
+	return c
 }
 
 func hostText(m device.Machine) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,12 +84,12 @@ func benchDevices(ctx context.Context, found []device.Finding, n int, bytes uint
 	for _, f := range found {
 		row := benchRow{ID: f.Device.ID, Model: f.Device.Model, VRAM: f.Device.VRAM}
 		notes := make([]string, 0, len(f.Obstacles)+1)
-		taken := false
+		alone := false // it is left alone
 		for _, o := range f.Obstacles {
-			taken = taken || o.Code == device.Taken
+			alone = alone || o.Code == device.Taken || o.Code == device.Lost
 			notes = append(notes, o.Text)
 		}
-		if !taken {
+		if !alone {
 			m, err := benchDevice(ctx, f.Device, n, bytes, drivers)
 			if err != nil {
 				notes = append(notes, err.Error())
@@ -106,7 +107,7 @@ func benchDevice(ctx context.Context, d device.Device, n int, bytes uint64, driv
 	k, err := kernel.Open(ctx, d, drivers...)
 	var missing *kernel.NotFoundError
 	if errors.As(err, &missing) {
-		return nil, errors.New("neither CUDA nor OpenCL computes on it; its maker's driver with OpenCL would")
+		return nil, errors.New("neither CUDA nor OpenCL computes on it; " + wouldCompute(d.Vendor))
 	}
 	if err != nil {
 		return nil, err
@@ -120,6 +121,14 @@ func benchDevice(ctx context.Context, d device.Device, n int, bytes uint64, driv
 		return nil, err
 	}
 	return &m, err
+}
+
+// wouldCompute is what a vendor's devices need for computing.
+func wouldCompute(vendor string) string {
+	if vendor == "nvidia" {
+		return "libcuda.so.1, a part of NVIDIA's driver, would (Debian: libcuda1)"
+	}
+	return "its maker's driver with OpenCL would"
 }
 
 // showBench prints the rows; that nothing could be measured is an error.
@@ -136,14 +145,18 @@ func (a *app) showBench(ctx context.Context, rows []benchRow) error {
 			cells = append(cells, r.cells())
 		}
 		writeTable(a.out, []string{"DEVICE", "MEASURED WITH", "PRODUCTS", "READING", "RANDOM READ", "TOUCHED", "NOTE"}, cells)
-		fmt.Fprintln(a.err, "Products: 10^9 multiplications with addition modulo 2^31-1 per second. All answers were checked.")
-	})
-	for _, r := range rows {
-		if r.Measurement != nil {
-			return err
+		if measuredAny(rows) {
+			fmt.Fprintln(a.err, "Products: 10^9 multiplications with addition modulo 2^31-1 per second. All answers were checked.")
 		}
+	})
+	if !measuredAny(rows) {
+		err = errors.Join(err, &exit{exitFault})
 	}
-	return errors.Join(err, &exit{exitFault})
+	return err
+}
+
+func measuredAny(rows []benchRow) bool {
+	return slices.ContainsFunc(rows, func(r benchRow) bool { return r.Measurement != nil })
 }
 
 func (r benchRow) cells() []string {

@@ -49,17 +49,21 @@ func candidateHead() []string {
 }
 
 func candidateRow(c client.Candidate) []string {
-	why := c.Why
-	if c.WhyNot != "" {
-		why = "not: " + c.WhyNot
-	}
 	cost, prepaid := "–", "–"
 	if c.WhyNot == "" || c.Quoted {
 		cost, prepaid = usd(c.WorstCost), usd(c.Prepaid)
 	}
 	return []string{
-		short(c.Peer), orDash(c.Devices), orDash(strings.Join(c.Executors, " ")), orDash(c.Region), perHour(c.PricePerHour), speedText(c), cost, prepaid, orDash(why),
+		short(c.Peer), orDash(c.Devices), orDash(strings.Join(c.Executors, " ")), orDash(c.Region), perHour(c.PricePerHour), speedText(c), cost, prepaid, orDash(whyText(c)),
 	}
+}
+
+// whyText is what speaks for a provider, or against it.
+func whyText(c client.Candidate) string {
+	if c.WhyNot != "" {
+		return "not: " + c.WhyNot
+	}
+	return c.Why
 }
 
 // speedText is the speed in loops a second, and a star where it was measured by own receipts.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +15,8 @@ import (
 	"souk/node/control"
 	"souk/node/device"
 	"souk/node/device/sources"
+	"souk/node/executor/docker"
+	"souk/protocol/market"
 )
 
 // deviceRow is a device, for --json.
@@ -45,8 +49,9 @@ func (a *app) devicesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "devices",
 		Short: "Show this machine's GPUs, how they are used, and why one is not offered",
-		Long:  "Looks at this machine's GPUs. It needs no node; what a running one offers is marked.",
-		Args:  usageArgs(cobra.NoArgs),
+		Long: "Looks at this machine's GPUs. It needs no node; one that this data directory's node offers counts as offered.\n" +
+			"--json tells more: CUDA, PCIe, power limit, ECC, MIG and NVLink. The keys under `devices` in the config say what is kept back.",
+		Args: usageArgs(cobra.NoArgs),
 		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			cfg, err := a.config(cmd)
 			if err != nil {
@@ -56,7 +61,7 @@ func (a *app) devicesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			v := device.NewInventory(device.Options{Policy: policyOf(cfg.Devices)}, all...)
+			v := device.NewInventory(device.Options{Policy: policyOf(cfg.Devices), Passable: passable(cfg.Provider.Executors)}, all...)
 			defer func() { _ = v.Close() }()
 			findings, failed := v.Look(ctx)
 			if failed != nil {
@@ -80,6 +85,16 @@ func (a *app) devicesCommand() *cobra.Command {
 	cmd.Flags().StringArray("simulate-gpu", nil, "a GPU to pretend to have, such as \"RTX 4090:2\" (repeatable)")
 	annotate(cmd.Flags(), "simulate-gpu", configFlag, "provider.simulate_gpu")
 	return cmd
+}
+
+// passable says why no executor could pass a vendor's devices to a job.
+func passable(executors []string) func(context.Context, string) error {
+	if slices.Equal(executors, []string{market.KindWASM}) {
+		return func(context.Context, string) error {
+			return errors.New("provider.executors leaves docker out, and a WASM job can't use a GPU")
+		}
+	}
+	return docker.Passable
 }
 
 func policyOf(d config.Devices) device.Policy {

@@ -26,7 +26,7 @@ func onlyMeasured(offers []client.Candidate) []client.Candidate {
 }
 
 func measuredHead() []string {
-	return []string{"PROVIDER", "PRICE", "DEVICES", "MULTIPLY", "READ", "TOUCHED", "WHEN", "BY"}
+	return []string{"PROVIDER", "PRICE", "DEVICES", "MULTIPLY", "READ", "TOUCHED", "WHEN", "BY", "WHY"}
 }
 
 // measuredRows has a row for each measurement.
@@ -40,7 +40,7 @@ func measuredRows(offers []client.Candidate, now time.Time) [][]string {
 			}
 			rows = append(rows, []string{
 				short(c.Peer), perHour(c.PricePerHour), m.Devices, fmt.Sprintf("%.1f G/s", float64(m.Mops)/1e3), fmt.Sprintf("%.1f GB/s", float64(m.MBps)/1e3),
-				quantity.Human(int64(m.Touched)), now.Sub(m.At).Round(time.Minute).String() + " ago", by, //nolint:gosec // capped when it was read
+				quantity.Human(int64(m.Touched)), now.Sub(m.At).Round(time.Minute).String() + " ago", by, orDash(whyText(c)), //nolint:gosec // capped when it was read
 			})
 		}
 	}

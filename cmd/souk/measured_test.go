@@ -17,7 +17,7 @@ func TestMeasuredOffersShowWhatWhenAndWhoseWord(t *testing.T) {
 	other.Own, other.At = false, now.Add(-5*time.Minute)
 	offers := onlyMeasured([]client.Candidate{
 		{Peer: "16Uiu2HAmClaims", PricePerHour: market.NewAmount(100_000)},
-		{Peer: "16Uiu2HAmMeasured", PricePerHour: market.NewAmount(400_000), Measured: []client.Measured{one, other}},
+		{Peer: "16Uiu2HAmMeasured", PricePerHour: market.NewAmount(400_000), Measured: []client.Measured{one, other}, WhyNot: "it has no RTX 5090"},
 	})
 	require.Len(t, offers, 1, "who only claims is left out")
 	rows := measuredRows(offers, now)
@@ -25,6 +25,6 @@ func TestMeasuredOffersShowWhatWhenAndWhoseWord(t *testing.T) {
 	for _, row := range rows {
 		require.Len(t, row, len(measuredHead()))
 	}
-	require.Equal(t, []string{"2x RTX 4090", "1234.6 G/s", "1900.4 GB/s", "38GiB", "3h0m0s ago", "itself"}, rows[0][2:])
-	require.Equal(t, []string{"5m0s ago", short(one.By)}, rows[1][6:])
+	require.Equal(t, []string{"2x RTX 4090", "1234.6 G/s", "1900.4 GB/s", "38GiB", "3h0m0s ago", "itself"}, rows[0][2:8])
+	require.Equal(t, []string{"5m0s ago", short(one.By), "not: it has no RTX 5090"}, rows[1][6:])
 }

@@ -9,7 +9,7 @@ import (
 // Candidate is one provider that was considered for a job.
 type Candidate struct {
 	Peer         string        `json:"peer"`
-	Devices      string        `json:"devices"`             // for people: "1x RTX 4090 24 GiB (simulated)", "CPU only"
+	Devices      string        `json:"devices"`             // for people: "1x RTX 4090 24GiB (measured)", "CPU only"
 	Executors    []string      `json:"executors"`           // what it runs
 	Egress       bool          `json:"egress,omitempty"`    // grants jobs a network
 	Shared       bool          `json:"shared,omitempty"`    // leases share its devices, unless a job is exclusive

@@ -257,10 +257,7 @@ func (c *candidate) executors() (out []string) {
 func (c *candidate) devices() string {
 	var parts []string
 	for _, d := range c.offer.Devices {
-		text := fmt.Sprintf("%dx %s %s", d.Count, printable(d.Model), quantity.Human(d.VRAM))
-		if d.Evidence == market.Simulated {
-			text += " (simulated)"
-		}
+		text := fmt.Sprintf("%dx %s %s (%s)", d.Count, printable(d.Model), quantity.Human(d.VRAM), printable(d.Evidence))
 		if d.Shared {
 			text += " (shared)"
 		}

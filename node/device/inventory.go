@@ -31,6 +31,9 @@ type Options struct {
 	// Leased tells whether a lease of this node is on a device, so that it is
 	// no wonder that something uses it. Nil is never.
 	Leased func(id string) bool
+	// Passable says why devices of a vendor can't be passed to a job here; nil if
+	// they can. It is asked at each look. Nil is always.
+	Passable func(ctx context.Context, vendor string) error
 	// Tell is told what each Check found to have changed, or to have failed, one
 	// after the other. It must not look itself. Nil tells nobody.
 	Tell func([]Change, error)
@@ -59,6 +62,9 @@ type Inventory struct {
 func NewInventory(o Options, sources ...Source) *Inventory {
 	if o.Leased == nil {
 		o.Leased = func(string) bool { return false }
+	}
+	if o.Passable == nil {
+		o.Passable = func(context.Context, string) error { return nil }
 	}
 	if o.Tell == nil {
 		o.Tell = func([]Change, error) {}
@@ -90,7 +96,13 @@ func (v *Inventory) look(ctx context.Context) ([]Finding, error) {
 		l.forget()
 	}
 	findings := make([]Finding, 0, len(devices))
+	ways := map[string]error{}
 	for _, d := range devices {
+		way, asked := ways[d.Vendor]
+		if !asked && d.Kind != Simulated {
+			way = v.options.Passable(ctx, d.Vendor)
+			ways[d.Vendor] = way
+		}
 		n, known := v.numbers[d.ID]
 		if !known { // it keeps its number when others vanish: devices.reserve may say it
 			n = len(v.numbers)
@@ -98,6 +110,9 @@ func (v *Inventory) look(ctx context.Context) ([]Finding, error) {
 		}
 		f := Finding{Number: n, Device: d, Use: v.read(ctx, d)}
 		f.Obstacles = v.options.Policy.judge(d, n, f.Use.without(os.Getpid()), v.options.Leased(d.ID))
+		if way != nil {
+			f.Obstacles = append(f.Obstacles, obstacle(NoWay, "%v", way))
+		}
 		if d.Kind != Simulated && !slices.ContainsFunc(f.Obstacles, func(o Obstacle) bool { return o.Code != Busy }) {
 			v.lock(&f)
 		}

@@ -55,6 +55,24 @@ func stock(t *testing.T, o Options, sources ...Source) *Inventory {
 	return v
 }
 
+func TestWhatCantBePassedToAJobIsNotOffered(t *testing.T) {
+	pretended, err := ParseSimulated("T4")
+	require.NoError(t, err)
+	asked, way := 0, errors.New("no toolkit")
+	v := stock(t, Options{Passable: func(_ context.Context, vendor string) error {
+		require.Equal(t, "nvidia", vendor)
+		asked++
+		return way
+	}}, &driver{name: "nvml", devices: []Device{real(t, 0), real(t, 1)}}, pretended)
+	found, err := v.Look(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, asked, "once for all of one vendor")
+	require.Equal(t, []Obstacle{{NoWay, "no toolkit"}}, found[1].Obstacles)
+	require.True(t, found[2].Offered())
+	way = nil
+	require.Equal(t, []string{"0 back", "1 back"}, changes(t, v))
+}
+
 // codes are the obstacles of the only device there is.
 func codes(t *testing.T, v *Inventory) (out []Code) {
 	t.Helper()

@@ -20,6 +20,7 @@ const (
 	NoMemory    Code = "no_memory"   // it has no memory of its own, or nobody tells how much
 	Display     Code = "display"     // it shows somebody's screen
 	Reserved    Code = "reserved"    // devices.reserve names it
+	NoWay       Code = "no_way"      // nothing here can pass it to a job
 	Taken       Code = "taken"       // another souk process offers it
 	Busy        Code = "busy"        // processes that are no lease's use it
 )

@@ -104,8 +104,17 @@ func TestDevicesSayWhyTheyAreNotOffered(t *testing.T) {
 		require.True(t, strings.HasPrefix(row, fmt.Sprint(i)) && strings.HasSuffix(row, "  "+why[i]), row)
 	}
 	require.Regexp(t, `^0 +NVIDIA GeForce RTX 4090 +rtx-4090 +24GiB +nvidia 550\.54\.15 +0% 400MiB 40°C 60W +`+d.cards[0].id+` +yes$`, rows[0])
+	require.Regexp(t, `(?m)^nvidia-5 .* NVIDIA's driver has lost it: it fell off the bus; start the machine anew *$`, d.souk(dir, "bench", "device").ends(1).out.String())
 	require.Contains(t, shown.err.String(), "devices.reserve names 9, and no device here is called so")
 
+	d.toolkit("1.17.7")
+	require.Contains(t, d.souk(dir, "devices").ends(0).out.String(),
+		"no: nvidia-container-toolkit 1.17.7 lets images run code as root on this machine (CVE-2025-23266), so no NVIDIA device may be leased to a container: install 1.17.8 or newer")
+	bare := startWith(t, append(d.env(), "PATH=/nowhere"), built.souk, "--data-dir", dir, "devices").ends(0)
+	require.Contains(t, bare.out.String(), "no: nvidia-ctk is not here, so no NVIDIA device can be passed into a container: install nvidia-container-toolkit 1.17.8 or newer")
+	wasm := startWith(t, append(d.env(), "SOUK_PROVIDER_EXECUTORS=wasm"), built.souk, "--data-dir", dir, "devices").ends(0)
+	require.Contains(t, wasm.out.String(), "no: provider.executors leaves docker out, and a WASM job can't use a GPU")
+	d.toolkit("1.17.8")
 	d.now(func() { d.version = "390.157" })
 	require.Contains(t, d.souk(dir, "devices").ends(0).out.String(), "no: the driver is 390.157; install 450 or newer")
 	d.now(func() { d.init = versionMismatch })
@@ -126,6 +135,8 @@ func TestADriverIsUpgradedUnderANode(t *testing.T) {
 	l.tells("NVIDIA GeForce RTX 4090 (%s) is gone: the library in use was removed from the disk: %s; leases that it ends: 0", d.cards[0].id, different)
 	require.Contains(t, l.status(), "offers   CPU only")
 	require.Contains(t, l.status(), "lacks    looking for devices with nvml: the library in use was removed from the disk: "+different)
+
+	require.Contains(t, souk(t, l.dir, "doctor").ends(1).out.String(), "not offered: looking for devices with nvml: the library in use was removed")
 
 	l.close()
 	l = d.provide(l.dir)

@@ -70,6 +70,7 @@ func newDriver(t *testing.T, models ...string) *driver {
 	t.Helper()
 	d := &driver{t: t, dir: t.TempDir(), version: "550.54.15"}
 	d.install()
+	d.toolkit("1.17.8")
 	for i, model := range models {
 		d.cards = append(d.cards, &card{id: fmt.Sprintf("GPU-%s-%d-%d", t.Name(), os.Getpid(), i), model: "NVIDIA " + model, mib: 24 << 10, used: 400})
 	}
@@ -97,7 +98,15 @@ func (d *driver) named(model string) *card {
 
 // env has a process find this driver.
 func (d *driver) env() []string {
-	return []string{"LD_LIBRARY_PATH=" + d.dir, "FAKE_DRIVER=" + filepath.Join(d.dir, "state")}
+	return []string{"LD_LIBRARY_PATH=" + d.dir, "FAKE_DRIVER=" + filepath.Join(d.dir, "state"), "PATH=" + d.dir + ":" + os.Getenv("PATH")}
+}
+
+// toolkit puts a program in place that says which NVIDIA container toolkit
+// this is; of the real one souk asks no more.
+func (d *driver) toolkit(version string) {
+	d.t.Helper()
+	d.replace("nvidia-ctk", []byte("#!/bin/sh\necho NVIDIA Container Toolkit CLI version "+version+"\n"))
+	require.NoError(d.t, os.Chmod(filepath.Join(d.dir, "nvidia-ctk"), 0o700)) //nolint:gosec // it is run
 }
 
 // now changes what the driver tells from now on.

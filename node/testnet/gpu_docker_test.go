@@ -88,15 +88,6 @@ func withoutRuntime(t *testing.T) (*runtimeless, string) {
 	return r, "unix://" + listener.Addr().String()
 }
 
-// toolkit puts a program in place that says which NVIDIA container toolkit
-// this is; of the real one no more is asked.
-func (d *driver) toolkit(version string) (env []string) {
-	d.t.Helper()
-	script := "#!/bin/sh\necho NVIDIA Container Toolkit CLI version " + version + "\n"
-	require.NoError(d.t, os.WriteFile(filepath.Join(d.dir, "nvidia-ctk"), []byte(script), 0o700)) //nolint:gosec // it is run
-	return append(d.env(), "PATH="+d.dir+":"+os.Getenv("PATH"))
-}
-
 // gaming is a provider of two GPUs, and a client.
 type gaming struct {
 	*world
@@ -114,7 +105,7 @@ func TestAGPUVanishesUnderALease(t *testing.T) {
 	g := &gaming{world: up(t, testnet.Options{Providers: 1, Clients: 1, Tick: time.Second, LostAfter: time.Minute}), driver: newDriver(t, "GeForce RTX 4090", "GeForce RTX 5090")}
 	var host string
 	g.docker, host = withoutRuntime(t)
-	n, provider := g.supplyWith(g.driver.toolkit("1.17.8"), "gaming", fmt.Sprintf("provider: {price: 0.10/h, tick: 1s, executors: [docker]}\ndocker: {host: %q, allow_runc: true}\n", host))
+	n, provider := g.supplyWith(g.driver.env(), "gaming", fmt.Sprintf("provider: {price: 0.10/h, tick: 1s, executors: [docker]}\ndocker: {host: %q, allow_runc: true}\n", host))
 	g.peer, g.provider = n.Peer, provider
 	for _, c := range []struct {
 		name, model, says string

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"time"
@@ -73,12 +74,24 @@ func (e *Executor) deviceNodes(dev executor.Device) ([]container.DeviceMapping, 
 	return nodes, nil
 }
 
+// Passable says in a sentence why a vendor's devices can't be passed into
+// containers here, as far as that is known without Docker; nil if they can.
+func Passable(ctx context.Context, vendor string) error {
+	if vendor != "nvidia" {
+		return nil
+	}
+	return toolkit(ctx)
+}
+
 // toolkit asks the installed NVIDIA container toolkit for its version. It is
 // asked each time: an upgrade needs no restart of the node.
 func toolkit(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, toolkitTimeout)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "nvidia-ctk", "--version").Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("nvidia-ctk is not here, so no NVIDIA device can be passed into a container: install nvidia-container-toolkit %s or newer", safeToolkit)
+	}
 	if err != nil {
 		return fmt.Errorf("nvidia-ctk can't be run, so no NVIDIA device can be passed into a container: install nvidia-container-toolkit %s or newer (%w)", safeToolkit, err)
 	}

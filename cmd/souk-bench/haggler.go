@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -22,6 +23,7 @@ import (
 	"souk/node/jobfile"
 	"souk/node/ledger"
 	"souk/node/p2p"
+	"souk/node/provider"
 	"souk/protocol/offer"
 	"souk/protocol/status"
 	"souk/protocol/wire"
@@ -33,6 +35,7 @@ import (
 type haggler struct {
 	engine *client.Engine
 	gate   gate
+	still  *atomic.Bool // its jobs end where they are leased
 	close  func() error
 }
 
@@ -60,11 +63,14 @@ func (g gate) Find(ctx context.Context, keys []p2p.Key, _ int) <-chan peer.AddrI
 	return found
 }
 
-// unattached is a host that attaches to no lease.
-type unattached struct{ host.Host }
+// unattached is a host that attaches to no lease once its owner stands still.
+type unattached struct {
+	host.Host
+	still *atomic.Bool
+}
 
 func (u unattached) NewStream(ctx context.Context, p peer.ID, ids ...protocol.ID) (network.Stream, error) {
-	if slices.Contains(ids, wire.RunProtocol) {
+	if u.still.Load() && slices.Contains(ids, wire.RunProtocol) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
@@ -117,10 +123,10 @@ func newHaggler(ctx context.Context, r *rig) (_ *haggler, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &haggler{gate: gate{net, make(chan struct{})}, close: opened.close}
+	h := &haggler{gate: gate{net, make(chan struct{})}, still: &atomic.Bool{}, close: opened.close}
 	h.engine, err = client.New(client.Config{
-		Host: unattached{net.Host()}, Finder: h.gate, Ledger: books, Blobs: blobs, Key: key, Network: r.market.Network, Offers: offers,
-		Dir: filepath.Join(dir, "logs"), Protect: net.Protect, Unprotect: net.Unprotect, Boot: newBoot(),
+		Host: unattached{net.Host(), h.still}, Finder: h.gate, Ledger: books, Blobs: blobs, Key: key, Network: r.market.Network, Offers: offers,
+		Dir: filepath.Join(dir, "logs"), Protect: net.Protect, Unprotect: net.Unprotect, Regular: net.MakeRegular, Boot: newBoot(),
 		Times: client.Times{Find: time.Hour, Lost: time.Hour},
 	})
 	if err != nil {
@@ -171,6 +177,27 @@ func (h *haggler) submit(ctx context.Context, spec jobfile.Spec) (<-chan client.
 		return nil, err
 	}
 	return h.engine.Watch(ctx, id, 0)
+}
+
+// earn runs as many jobs as make a client a regular, one after the other, and
+// has the later ones stand still.
+func (h *haggler) earn(ctx context.Context, spec jobfile.Spec) error {
+	for range provider.CreditEvery {
+		events, err := h.submit(ctx, spec)
+		if err != nil {
+			return err
+		}
+		if err := h.release(ctx); err != nil {
+			return err
+		}
+		for ev := range events {
+			if ev.Kind == client.Finished && ev.Source != client.SourceJob {
+				return fmt.Errorf("%s: %s", ev.Code, ev.Text)
+			}
+		}
+	}
+	h.still.Store(true)
+	return nil
 }
 
 // release lets one job go on, whichever it is.

@@ -16,6 +16,13 @@ const (
 // trivialModule is a WASM program that does nothing.
 func trivialModule() []byte { return wasmModule([][]byte{{0x0b}}) }
 
+// busyModule counts to 20 million in memory, which takes some 10 ms and so costs something.
+func busyModule() []byte {
+	body := []byte{0x03, 0x40, 0x41, 0, 0x41, 0, 0x28, 2, 0, 0x41, 1, 0x6a, 0x36, 2, 0} // loop: memory[0] = memory[0] + 1
+	body = appendSigned(append(body, 0x41, 0, 0x28, 2, 0, 0x41), 20_000_000)
+	return wasmModule([][]byte{append(body, 0x49, 0x0d, 0, 0x0b, 0x0b)}) // while it is below
+}
+
 // bigModule is a program of about largeModule bytes that does nothing either:
 // its other functions are there to be compiled. Each seed gives another one.
 func bigModule(seed uint64) []byte {

@@ -51,6 +51,13 @@ func haggle(ctx context.Context, do func(h *haggler, job jobfile.Spec) error) (e
 	if err != nil {
 		return err
 	}
+	busy, err := writeModule(r.dir, "busy", busyModule())
+	if err != nil {
+		return err
+	}
+	if err := h.earn(ctx, specFor(busy, 2*leaseSlots)); err != nil {
+		return fmt.Errorf("become a regular: %w", err)
+	}
 	return do(h, specFor(module, 2*leaseSlots))
 }
 

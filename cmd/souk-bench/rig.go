@@ -36,6 +36,13 @@ type rig struct {
 // rigMemory is the memory that each provider of a testnet leases out.
 const rigMemory = 2 << 30
 
+// rigPrice has a job of a few milliseconds cost something: who never paid stays
+// a stranger. rigTick keeps what is paid ahead for many leases under a client's cap.
+const (
+	rigPrice = "4/h"
+	rigTick  = 5 * time.Second
+)
+
 // newRig starts the processes and waits until they find each other.
 func newRig(ctx context.Context, slots int) (r *rig, err error) {
 	r = &rig{}
@@ -47,7 +54,7 @@ func newRig(ctx context.Context, slots int) (r *rig, err error) {
 		return nil, err
 	}
 	r.market, err = testnet.Up(ctx, testnet.Options{
-		Dir: filepath.Join(r.dir, "testnet"), Souk: r.souk, Providers: 1, Clients: 1, Slots: slots, Tick: time.Minute,
+		Dir: filepath.Join(r.dir, "testnet"), Souk: r.souk, Providers: 1, Clients: 1, Slots: slots, Tick: rigTick, Price: rigPrice,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start a testnet: %w", err), remove())
@@ -92,6 +99,6 @@ func specFor(module string, slots int) jobfile.Spec {
 	each := int64(rigMemory / max(slots, 8))
 	return jobfile.Spec{
 		Name: strings.TrimSuffix(filepath.Base(module), ".wasm"), WASM: module, CPU: 1, Memory: min(each, 64<<20), Disk: min(each, 64<<20),
-		Time: time.Minute, Total: market.NewAmount(1_000_000), Region: jobfile.DefaultRegion,
+		Time: time.Minute, Total: market.NewAmount(100_000_000), Region: jobfile.DefaultRegion,
 	}
 }

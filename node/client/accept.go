@@ -152,9 +152,10 @@ func (e *Engine) settleOnce(ctx context.Context, p peer.ID, parties lease.Partie
 		case wire.IsCode(err, wire.NotReconciled):
 			e.books.set(p, false)
 			return l, err
-		case r == nil:
+		case r == nil, r.Code == wire.RateLimited: // asking for its status would void it
 			return l, err
 		}
+		e.cfg.Log.Debug("an accept is refused for now", "lease", l.Hash, "err", err)
 	}
 	return e.learn(ctx, p, parties, l)
 }

@@ -47,6 +47,7 @@ type script struct {
 	loseAnswers  int           // accepts that are taken but never answered
 	loseAccepts  int           // accepts that never arrive
 	refuseAccept wire.Code     // for every accept
+	hurried      int           // accepts that come too fast
 	overCharge   bool          // the first receipt charges an hour
 	equivocate   bool          // two receipts with number 1
 	withhold     bool          // outputs are named, never given
@@ -214,6 +215,9 @@ func (f *fake) Accept(_ context.Context, client peer.ID, a lease.Accepted) (mark
 	}
 	if f.script.refuseAccept != "" {
 		return market.Signature{}, wire.Refuse(f.script.refuseAccept, "not today")
+	}
+	if f.accepts <= f.script.hurried {
+		return market.Signature{}, wire.Refuse(wire.RateLimited, "slower")
 	}
 	if f.accepts <= f.script.loseAccepts {
 		return market.Signature{}, context.Canceled // the dispatcher resets the stream

@@ -40,7 +40,7 @@ type standing struct {
 }
 
 func standingOf(known ledger.Peer) standing {
-	return standing{paid: !known.Paid.IsZero(), regular: !known.Paid.IsZero() && known.Receipts >= CreditEvery}
+	return standing{paid: !known.Paid.IsZero(), regular: known.Receipts >= CreditEvery}
 }
 
 func (s standing) quotes() int {

@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,7 +60,7 @@ func (o *Options) start(ctx context.Context, s *State) error {
 func (o *Options) plan() (nodes []Node) {
 	for i := range o.Providers {
 		g := goods[i%len(goods)]
-		nodes = append(nodes, Node{Name: fmt.Sprintf("provider-%d", i+1), Role: Provider, GPU: g.gpu, Price: g.price})
+		nodes = append(nodes, Node{Name: fmt.Sprintf("provider-%d", i+1), Role: Provider, GPU: g.gpu, Price: cmp.Or(o.Price, g.price)})
 	}
 	for i := range o.Behave {
 		nodes = append(nodes, Node{Name: fmt.Sprintf("hostile-%d", i+1), Role: Hostile, GPU: hostileGPU, Price: hostilePrice})

@@ -74,6 +74,7 @@ type Options struct {
 	Clients   int
 	Behave    []string // a hostile provider for each, with these behaviours, comma-separated
 	Tick      time.Duration
+	Price     string        // that each honest provider asks, such as 0.40/h; empty: different ones
 	Slots     int           // executions at one time on each honest provider; 0: 4
 	LostAfter time.Duration // how long a silent provider keeps a client waiting; 0: 15 s
 	Docker    bool          // the honest providers run images too, on raw runc where there is no runsc

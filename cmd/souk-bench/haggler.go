@@ -127,7 +127,7 @@ func newHaggler(ctx context.Context, r *rig) (_ *haggler, err error) {
 	h.engine, err = client.New(client.Config{
 		Host: unattached{net.Host(), h.still}, Finder: h.gate, Ledger: books, Blobs: blobs, Key: key, Network: r.market.Network, Offers: offers,
 		Dir: filepath.Join(dir, "logs"), Protect: net.Protect, Unprotect: net.Unprotect, Regular: net.MakeRegular, Boot: newBoot(),
-		Times: client.Times{Find: time.Hour, Lost: time.Hour},
+		Times: client.Times{Find: time.Hour, Lost: time.Hour, Recent: -1},
 	})
 	if err != nil {
 		return nil, err

@@ -49,6 +49,8 @@ type Times struct {
 	Find time.Duration
 	// Alone is how long a search looks under the likeliest key alone. Default 1 s.
 	Alone time.Duration
+	// Recent is how long a search counts for other jobs with the same need. Default 2 s; negative: not at all.
+	Recent time.Duration
 	// Lost is how long a provider may be silent, or a transfer stand still,
 	// before its lease counts as lost. Default 60 s; it must be longer than
 	// one redial (wire.OpenTimeout) to be of use.
@@ -134,6 +136,7 @@ func (t *Times) setDefaults() {
 		value time.Duration
 	}{
 		{&t.Find, 8 * time.Second},
+		{&t.Recent, 2 * time.Second},
 		{&t.Alone, time.Second},
 		{&t.Lost, time.Minute},
 		{&t.Redial, 250 * time.Millisecond},
@@ -141,7 +144,7 @@ func (t *Times) setDefaults() {
 		{&t.Busy, 5 * time.Second},
 		{&t.Keep, 30 * 24 * time.Hour},
 	} {
-		if *f.field <= 0 {
+		if *f.field == 0 || *f.field < 0 && f.field != &t.Recent {
 			*f.field = f.value
 		}
 	}

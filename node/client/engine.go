@@ -32,6 +32,7 @@ type Engine struct {
 	books  reconciled
 
 	verdicts *verdicts
+	searches *recent
 
 	ctx    context.Context //nolint:containedctx // the life of the engine
 	cancel context.CancelFunc
@@ -62,7 +63,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, side: books.NewSide(market.NoChain(cfg.Network), signer), chain: market.NoChain(cfg.Network), space: space, offers: cfg.Offers,
-		runners: map[string]*runner{}, verdicts: newVerdicts(),
+		runners: map[string]*runner{}, verdicts: newVerdicts(), searches: newRecent(),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	if e.salt, err = e.loadSalt(); err != nil {

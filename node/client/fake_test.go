@@ -44,27 +44,29 @@ type script struct {
 	net    bool     // grants egress
 	proves offer.Challenge
 
-	loseAnswers  int           // accepts that are taken but never answered
-	loseAccepts  int           // accepts that never arrive
-	refuseAccept wire.Code     // for every accept
-	hurried      int           // accepts that come too fast
-	overCharge   bool          // the first receipt charges an hour
-	equivocate   bool          // two receipts with number 1
-	withhold     bool          // outputs are named, never given
-	dieAfter     int           // receipts after which the provider vanishes
-	forever      bool          // runs until it is cancelled
-	silent       bool          // always says that it shuts down
-	exitFails    bool          // the provider itself fails
-	badLog       bool          // its log has a gap, each time
-	cut          bool          // breaks the outputs off, each time
-	stall        bool          // never comes to the outputs
-	hangUp       bool          // ends the conversation after the last receipt
-	dearer       uint64        // its quotes ask that many times what its offer says
-	longTick     bool          // its quotes have ticks of an hour
-	hugeLog      bool          // its terms have a log of 1 TiB
-	longer       bool          // its quotes are for twice the time
-	uncovered    int           // leases that it stops for want of cover
-	unreconciled *wire.Refusal // answers every channel status
+	loseAnswers  int       // accepts that are taken but never answered
+	loseAccepts  int       // accepts that never arrive
+	refuseAccept wire.Code // for every accept
+	hurried      int       // accepts that come too fast
+
+	hurriedQuotes int           // requests that come too fast
+	overCharge    bool          // the first receipt charges an hour
+	equivocate    bool          // two receipts with number 1
+	withhold      bool          // outputs are named, never given
+	dieAfter      int           // receipts after which the provider vanishes
+	forever       bool          // runs until it is cancelled
+	silent        bool          // always says that it shuts down
+	exitFails     bool          // the provider itself fails
+	badLog        bool          // its log has a gap, each time
+	cut           bool          // breaks the outputs off, each time
+	stall         bool          // never comes to the outputs
+	hangUp        bool          // ends the conversation after the last receipt
+	dearer        uint64        // its quotes ask that many times what its offer says
+	longTick      bool          // its quotes have ticks of an hour
+	hugeLog       bool          // its terms have a log of 1 TiB
+	longer        bool          // its quotes are for twice the time
+	uncovered     int           // leases that it stops for want of cover
+	unreconciled  *wire.Refusal // answers every channel status
 }
 
 // fake is a provider made of the protocols' servers alone.
@@ -86,6 +88,7 @@ type fake struct {
 	void     map[market.Hash]bool
 	leases   map[market.Hash]*fakeLease
 	accepts  int
+	quoted   int // requests for quotes
 	gets     int
 	more     time.Duration // that receipts charge beyond what ran
 	statuses int
@@ -165,7 +168,12 @@ func (f *fake) Quote(_ context.Context, _ peer.ID, a lease.Asked) (lease.Quoted,
 	now := uint64(time.Now().UnixMilli())
 	f.mu.Lock()
 	f.asked = a.Request
+	f.quoted++
+	hurried := f.quoted <= f.script.hurriedQuotes
 	f.mu.Unlock()
+	if hurried {
+		return lease.Quoted{}, wire.Refuse(wire.RateLimited, "slower")
+	}
 	terms := market.Terms{
 		Network: network, CPU: a.Request.CPU, Memory: a.Request.Memory, Disk: a.Request.Disk, Executor: a.Request.Executor, Egress: a.Request.Egress, Unit: "ms",
 		PrepayTicks: 1, KeepUntil: now + 3600_000, MaxOutput: 1 << 20, MaxLog: 1 << 20, PricePerHour: f.perHour(),

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -45,10 +46,16 @@ func (e *Engine) find(ctx context.Context, n Need, fits func(offer.Offer) bool) 
 		s.want, s.most = maxOffers, maxOffers
 		k.first, k.others = append(k.first, k.others...), nil
 	}
-	s.narrow(ctx, k, known)
-	if len(k.wide) > 0 && !s.enough() {
-		s.run(ctx, k.wide, nil)
+	fresh := e.cfg.Times.Recent
+	if n.All {
+		fresh = 0 // somebody wants to know who is there now
 	}
+	e.searches.share(ctx, fmt.Sprint(k, n.All), fresh, e.cfg.Clock.Mono, func() bool { return countFit(e.cachedOffers(), fits) > 0 }, func() {
+		s.narrow(ctx, k, known)
+		if len(k.wide) > 0 && !s.enough() {
+			s.run(ctx, k.wide, nil)
+		}
+	})
 	offers := e.cachedOffers()
 	if len(offers) == 0 && s.skewed > 0 {
 		return nil, wire.Refuse(wire.ClockSkew, "%s answered with offers that are long over or from the future", countOf(s.skewed)).

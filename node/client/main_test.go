@@ -114,7 +114,7 @@ type actor struct {
 func newActor(t *testing.T, fakes ...*fake) *actor {
 	t.Helper()
 	a := &actor{t: t, dir: t.TempDir(), key: newKey(t), finder: &found{}, asks: quickChallenge(), times: client.Times{
-		Find: 5 * time.Second, Alone: time.Minute, Lost: 2 * time.Second, Redial: 20 * time.Millisecond, Settle: time.Second, Busy: 50 * time.Millisecond,
+		Recent: -1, Find: 5 * time.Second, Alone: time.Minute, Lost: 2 * time.Second, Redial: 20 * time.Millisecond, Settle: time.Second, Busy: 50 * time.Millisecond,
 	}}
 	for _, f := range fakes {
 		a.finder.peers = append(a.finder.peers, f.info())

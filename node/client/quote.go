@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -24,6 +25,9 @@ const (
 	maxPrepay  = 1
 	maxPrepare = 2 * time.Hour    // from the quote's end to startBy
 	quoteWait  = 10 * time.Second // for one provider's quote
+	// hurryPause is how long a provider that is asked too fast is left alone, at
+	// least; jobs that were all too fast come back at different times.
+	hurryPause = 500 * time.Millisecond
 )
 
 // consider looks for providers and asks the best for quotes. The candidates
@@ -92,6 +96,10 @@ func (e *Engine) askQuote(ctx context.Context, c *candidate, n Need) {
 	asked := e.cfg.Clock.Mono()
 	q, err := e.ask(ctx, c, n)
 	var r *wire.Refusal
+	for errors.As(err, &r) && r.Code == wire.RateLimited && pause(ctx, hurryPause+rand.N(hurryPause), nil) {
+		asked = e.cfg.Clock.Mono()
+		q, err = e.ask(ctx, c, n)
+	}
 	switch {
 	case errors.As(err, &r):
 		c.out(missRefused, r.Code, "%s", r.Error())

@@ -9,6 +9,7 @@ import (
 	"souk/node/client"
 	"souk/node/control"
 	"souk/node/jobfile"
+	"souk/node/provider"
 	"souk/protocol/wire"
 )
 
@@ -139,6 +140,21 @@ func job(ctx context.Context, s *session) (_ []result, err error) {
 	return []result{out}, nil
 }
 
+// earn makes the rig's client a regular of the provider: it isn't bound to what
+// strangers may do from then on.
+func (r *rig) earn(ctx context.Context) error {
+	module, err := writeModule(r.dir, "busy", busyModule())
+	if err != nil {
+		return err
+	}
+	for range provider.CreditEvery {
+		if _, err := runJob(ctx, r.control(), specFor(module, inFlight)); err != nil {
+			return fmt.Errorf("become a regular: %w", err)
+		}
+	}
+	return nil
+}
+
 func jobsPerSecond(ctx context.Context, s *session, name string, module []byte) (_ []result, err error) {
 	alone, err := executorAlone(ctx, s, name, module)
 	if err != nil {
@@ -151,6 +167,9 @@ func jobsPerSecond(ctx context.Context, s *session, name string, module []byte) 
 	defer func() { err = errors.Join(err, r.close(ctx)) }()
 	path, err := writeModule(r.dir, name, module)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.earn(ctx); err != nil {
 		return nil, err
 	}
 	spec := specFor(path, inFlight)

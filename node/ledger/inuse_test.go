@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/stretchr/testify/require"
 
 	"souk/node/ledger"
@@ -73,4 +74,13 @@ func TestADirectoryThatCannotBeIsNotCalledInUse(t *testing.T) {
 	require.Error(t, err)
 	require.NotErrorIs(t, err, ledger.ErrInUse)
 	require.NotErrorIs(t, err, ledger.ErrCorrupt)
+}
+
+// Each format that a store goes through costs it synced files.
+func TestANewLedgerHasTheNewestFormatAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	l, err := ledger.Open(dir, ledger.Options{})
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	require.FileExists(t, filepath.Join(dir, "marker.format-version.000001."+pebble.FormatNewest.String()))
 }

@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 )
 
 // Open opens the ledger in dir, which it creates (0700) where there is none.
@@ -58,6 +60,10 @@ func (l *Ledger) openStore() error {
 		return l.lockError(err)
 	}
 	l.lock = lock
+	if err := l.begin(); err != nil {
+		_ = lock.Close()
+		return l.openError(err)
+	}
 	db, err := openPebble(l.dir, l.storeOptions())
 	if err != nil {
 		_ = lock.Close()
@@ -77,6 +83,30 @@ func (l *Ledger) openStore() error {
 		return err
 	}
 	return nil
+}
+
+// The store's own names for the file that one process locks, and for the one
+// that says which format it has.
+const (
+	lockName     = "LOCK"
+	formatMarker = "format-version"
+)
+
+// begin gives a new store the newest format. By itself it goes through all of
+// them since the oldest, with three synced files and folders for each.
+func (l *Ledger) begin() error {
+	names, err := l.fs.List(l.dir)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(names, func(n string) bool { return n != lockName }) {
+		return nil // a store, or what a crash left of one
+	}
+	marker, _, err := atomicfs.LocateMarkerInListing(l.fs, l.dir, formatMarker, names)
+	if err != nil {
+		return err
+	}
+	return errors.Join(marker.Move(pebble.FormatNewest.String()), marker.Close())
 }
 
 // storeOptions: no failure that the store reports may end the process or pass

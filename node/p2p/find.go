@@ -49,6 +49,9 @@ func (n *Node) Find(ctx context.Context, keys []Key, limit int) <-chan peer.Addr
 // would find nothing.
 const JoinTime = 5 * time.Second
 
+// joinLook is how often a young node looks whether it knows anybody yet. Someone waits for it.
+const joinLook = 5 * time.Millisecond
+
 // awaitPeers waits for a first peer while the node is young and has somebody
 // to wait for.
 func (n *Node) awaitPeers(ctx context.Context) {
@@ -57,13 +60,11 @@ func (n *Node) awaitPeers(ctx context.Context) {
 	}
 	ctx, cancel := context.WithDeadline(ctx, n.began.Add(JoinTime))
 	defer cancel()
-	for {
-		grown := n.grown.next()
-		if len(n.tablePeers()) > 0 {
-			return
-		}
+	again := time.NewTicker(joinLook)
+	defer again.Stop()
+	for len(n.tablePeers()) == 0 {
 		select {
-		case <-grown:
+		case <-again.C:
 		case <-ctx.Done():
 			return
 		}

@@ -3,13 +3,11 @@ package identity
 import (
 	"encoding/json"
 	"fmt"
-
-	"github.com/ethereum/go-ethereum/accounts/keystore"
 )
 
 // What opening a sealed key may cost: as much as Create makes it.
 const (
-	maxScryptBytes = 128 * keystore.StandardScryptN * 8
+	maxScryptBytes = 128 * scryptN * scryptR
 	maxRounds      = 10_000_000 // of PBKDF2, or of scrypt's p
 	maxKeyBytes    = 1024       // that are derived
 )

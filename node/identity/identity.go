@@ -16,10 +16,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/ethereum/go-ethereum/accounts/keystore"
-	ethcrypto "github.com/ethereum/go-ethereum/crypto"
-	"github.com/google/uuid"
 	"github.com/libp2p/go-libp2p/core/crypto"
+
+	"souk/protocol/market"
 )
 
 // What is wrong with a key file, by what to do about it.
@@ -68,16 +67,11 @@ func seal(key crypto.PrivKey, passphrase string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := ethcrypto.ToECDSA(raw)
+	signer, err := market.NewSigner(key)
 	if err != nil {
 		return nil, err
 	}
-	id, err := uuid.NewRandom()
-	if err != nil {
-		return nil, err
-	}
-	return keystore.EncryptKey(&keystore.Key{Id: id, Address: ethcrypto.PubkeyToAddress(k.PublicKey), PrivateKey: k},
-		passphrase, keystore.StandardScryptN, keystore.StandardScryptP)
+	return encrypt(raw, strings.TrimPrefix(strings.ToLower(signer.Address().String()), "0x"), passphrase)
 }
 
 // write puts the file in place whole and synced, and never over another one.
@@ -149,12 +143,16 @@ func unseal(path string, text []byte, passphrase func() (string, error)) (crypto
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrPassphrase, path, err)
 	}
-	k, err := keystore.DecryptKey(text, pass)
-	if errors.Is(err, keystore.ErrDecrypt) {
+	raw, err := decrypt(text, pass)
+	if errors.Is(err, errMAC) {
 		return nil, fmt.Errorf("%w: %s", ErrPassphrase, path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s is not a keystore v3 file: %w", ErrUnreadable, path, err)
 	}
-	return crypto.UnmarshalSecp256k1PrivateKey(ethcrypto.FromECDSA(k.PrivateKey))
+	key, err := crypto.UnmarshalSecp256k1PrivateKey(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s holds no key: %w", ErrUnreadable, path, err)
+	}
+	return key, nil
 }

@@ -2,11 +2,15 @@ package identity
 
 import (
 	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/ethereum/go-ethereum/accounts/keystore"
+	ethcrypto "github.com/ethereum/go-ethereum/crypto"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/stretchr/testify/require"
 )
@@ -36,6 +40,36 @@ func TestASealedKeyOpensWithItsPassphraseOnly(t *testing.T) {
 	require.ErrorIs(t, err, ErrPassphrase)
 	_, err = Load(path, noPassphrase)
 	require.ErrorIs(t, err, ErrPassphrase)
+}
+
+// What wallets read is what their own package says.
+func TestWalletsReadASealedKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	made, err := Create(path, "correct horse")
+	require.NoError(t, err)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	read, err := keystore.DecryptKey(text, "correct horse")
+	require.NoError(t, err)
+	raw, err := made.Raw()
+	require.NoError(t, err)
+	require.Equal(t, raw, ethcrypto.FromECDSA(read.PrivateKey))
+	var f struct{ Address string }
+	require.NoError(t, json.Unmarshal(text, &f))
+	require.Equal(t, hex.EncodeToString(ethcrypto.PubkeyToAddress(read.PrivateKey.PublicKey).Bytes()), f.Address)
+}
+
+// The example of the format's definition, by PBKDF2.
+func TestAKeyOfAnotherWalletOpens(t *testing.T) {
+	const text = `{"crypto":{"cipher":"aes-128-ctr","cipherparams":{"iv":"6087dab2f9fdbbfaddc31a909735c1e6"},
+		"ciphertext":"5318b4d5bcd28de64ee5559e671353e16f075ecae9f99c7a79a38af5f869aa46","kdf":"pbkdf2",
+		"kdfparams":{"c":262144,"dklen":32,"prf":"hmac-sha256","salt":"ae3cd4e7013836a3df6bd7241b12db061dbe2c6785853cce422d148a624ce0bd"},
+		"mac":"517ead924a9d0dc3124507e3393d175ce3ff7c1e96529c6c555ce9e51205e9b2"},"id":"3198bc9c-6672-5ab3-d995-4942343ae5b6","version":3}`
+	key, err := unseal("key", []byte(text), func() (string, error) { return "testpassword", nil })
+	require.NoError(t, err)
+	raw, err := key.Raw()
+	require.NoError(t, err)
+	require.Equal(t, "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d", hex.EncodeToString(raw))
 }
 
 func TestAKeyIsNeverOverwritten(t *testing.T) {

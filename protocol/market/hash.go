@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/ethereum/go-ethereum/crypto"
+	sha3 "github.com/ethereum/go-ethereum/crypto/keccak"
 	"github.com/ipfs/go-cid"
 	mh "github.com/multiformats/go-multihash"
 )
@@ -99,4 +99,11 @@ func cidOf(h Hash, codec, hash uint64) cid.Cid {
 	return cid.NewCidV1(codec, m)
 }
 
-func keccak(parts ...[]byte) Hash { return Hash(crypto.Keccak256(parts...)) }
+func keccak(parts ...[]byte) (h Hash) {
+	d := sha3.NewLegacyKeccak256()
+	for _, p := range parts {
+		_, _ = d.Write(p)
+	}
+	d.Sum(h[:0])
+	return h
+}

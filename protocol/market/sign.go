@@ -1,12 +1,11 @@
 package market
 
 import (
-	"crypto/ecdsa"
 	"encoding/hex"
 	"errors"
 	"fmt"
 
-	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/holiman/uint256"
 	lcrypto "github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -40,7 +39,7 @@ func (s Signature) String() string { return "0x" + hex.EncodeToString(s[:]) }
 
 // Signer signs documents with a node's key.
 type Signer struct {
-	key     *ecdsa.PrivateKey
+	key     [32]byte
 	address Address
 }
 
@@ -53,11 +52,16 @@ func NewSigner(key lcrypto.PrivKey) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := crypto.ToECDSA(raw)
+	s := &Signer{}
+	if copy(s.key[:], raw) != len(raw) {
+		return nil, fmt.Errorf("%w: %d bytes", ErrKeyType, len(raw))
+	}
+	pub, err := key.GetPublic().Raw()
 	if err != nil {
 		return nil, err
 	}
-	return &Signer{key: k, address: Address(crypto.PubkeyToAddress(k.PublicKey))}, nil
+	s.address, err = addressOf(pub)
+	return s, err
 }
 
 // Address is the address that the signatures recover to.
@@ -65,7 +69,7 @@ func (s *Signer) Address() Address { return s.address }
 
 // Sign signs a digest. The same digest always gets the same signature (RFC 6979).
 func (s *Signer) Sign(digest Hash) (Signature, error) {
-	sig, err := crypto.Sign(digest[:], s.key)
+	sig, err := signRecoverable(digest, s.key)
 	if err != nil {
 		return Signature{}, err
 	}
@@ -82,13 +86,12 @@ func (s Signature) Recover(digest Hash) (Address, error) {
 	if new(uint256.Int).SetBytes32(s[32:64]).Gt(halfOrder) {
 		return Address{}, fmt.Errorf("%w: s is in the upper half", ErrSignature)
 	}
-	raw := s
-	raw[64] -= 27
-	pub, err := crypto.SigToPub(digest[:], raw[:])
+	s[64] -= 27
+	pub, err := recoverKey(digest, s)
 	if err != nil {
 		return Address{}, fmt.Errorf("%w: %w", ErrSignature, err)
 	}
-	return Address(crypto.PubkeyToAddress(*pub)), nil
+	return addressFrom(pub), nil
 }
 
 // Verify checks that want signed digest.
@@ -120,9 +123,20 @@ func AddressOf(p peer.ID) (Address, error) {
 	if err != nil {
 		return Address{}, err
 	}
-	k, err := crypto.DecompressPubkey(raw)
+	return addressOf(raw)
+}
+
+// addressOf is the address of a compressed public key.
+func addressOf(pub []byte) (Address, error) {
+	k, err := secp256k1.ParsePubKey(pub)
 	if err != nil {
-		return Address{}, err
+		return Address{}, fmt.Errorf("%w: %w", ErrKeyType, err)
 	}
-	return Address(crypto.PubkeyToAddress(*k)), nil
+	return addressFrom(k.SerializeUncompressed()), nil
+}
+
+// addressFrom is the address of an uncompressed public key: 4, x and y.
+func addressFrom(pub []byte) Address {
+	h := keccak(pub[1:])
+	return Address(h[len(h)-len(Address{}):])
 }

@@ -1,0 +1,15 @@
+//go:build cgo
+
+package market
+
+import "github.com/ethereum/go-ethereum/crypto/secp256k1"
+
+// signRecoverable gives r, s and v, with v 0 or 1, by libsecp256k1, which takes a third of Go's time.
+func signRecoverable(digest Hash, key [32]byte) ([]byte, error) {
+	return secp256k1.Sign(digest[:], key[:])
+}
+
+// recoverKey gives the uncompressed public key that made a signature, whose v is 0 or 1.
+func recoverKey(digest Hash, s Signature) ([]byte, error) {
+	return secp256k1.RecoverPubkey(digest[:], s[:])
+}

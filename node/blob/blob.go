@@ -36,6 +36,7 @@ const (
 	// maxFolders leaves eight levels of MaxDepth for the file at the bottom.
 	maxFolders = MaxDepth - 8
 
+	maxBlocks  = 1 << 20   // blocks of all spaces
 	MaxEntries = 100_000   // files and folders in one AddPath or Export
 	maxSteps   = 1_000_000 // blocks that one Export reads, repeated ones counted again
 	maxName    = 255       // bytes in the name of a file or folder

@@ -56,6 +56,15 @@ func TestLimits(t *testing.T) {
 			put(t, s, b)
 			return surveyed(t, s, b)
 		},
+		"blocks of all spaces": func(t *testing.T, n int64) error {
+			s := memSpace(t, Options{})
+			s.store.blocks.Store(n - 1)
+			err := s.Put(t.Context(), leaf)
+			if err != nil {
+				require.ErrorIs(t, err, ErrQuota)
+			}
+			return err
+		},
 		"files and folders in a tree": func(t *testing.T, n int64) error {
 			const below = 1000 // files in each folder, which is an entry too
 			folders, files := int(n-1)/(below+1), int(n-1)%(below+1)

@@ -3,6 +3,7 @@ package blob
 import (
 	"maps"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ipfs/go-cid"
 )
@@ -17,8 +18,9 @@ type place struct {
 // places says where each block of a space is. It has a lock of its own, which
 // is held for no longer than a look takes, also by those who hold the space's.
 type places struct {
-	mu sync.RWMutex
-	of map[cid.Cid]place
+	count *atomic.Int64 // of all spaces
+	mu    sync.RWMutex
+	of    map[cid.Cid]place
 }
 
 func (p *places) get(c cid.Cid) (place, bool) {
@@ -37,6 +39,9 @@ func (p *places) put(c cid.Cid, at place, over bool) bool {
 		p.of = map[cid.Cid]place{}
 	}
 	_, known := p.of[c]
+	if !known {
+		p.count.Add(1)
+	}
 	if !known || over {
 		p.of[c] = at
 	}
@@ -47,6 +52,9 @@ func (p *places) remove(c cid.Cid) (place, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at, ok := p.of[c]
+	if ok {
+		p.count.Add(-1)
+	}
 	delete(p.of, c)
 	return at, ok
 }

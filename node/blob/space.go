@@ -47,6 +47,7 @@ func openSpace(s *Store, name string) (*Space, error) {
 		packed: s.fs.PathJoin(dir, "packs"),
 		pinned: s.fs.PathJoin(dir, "pins"),
 		tmp:    s.fs.PathJoin(dir, "tmp"),
+		places: places{count: &s.blocks},
 		guards: map[cid.Cid]int{},
 		packs:  map[uint64]int64{},
 	}
@@ -249,8 +250,11 @@ func (s *Space) forget(c cid.Cid) int64 {
 	return n
 }
 
-// reserve counts n bytes before they are written.
+// reserve makes room for one more block, of n bytes of disk, before it is written.
 func (s *Space) reserve(n int64) error {
+	if most := s.store.opts.Blocks; s.store.blocks.Load() >= most {
+		return fmt.Errorf("%w: all spaces hold the %d blocks that they may", ErrQuota, most)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if quota := s.store.opts.SpaceQuota; s.used+n > quota {

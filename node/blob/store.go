@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -24,6 +25,10 @@ type Options struct {
 	SpaceQuota int64
 	// TotalQuota is the same for all spaces together. Default 256 GiB.
 	TotalQuota int64
+	// Blocks is the most blocks of all spaces together: each one takes about
+	// 150 bytes of memory, however small it is. Default 1,048,576, which are
+	// 256 GiB of full ones.
+	Blocks int64
 	// MaxContent is the most bytes of file content that one AddPath reads. Default 16 GiB.
 	MaxContent int64
 	// PackBytes is how many bytes of blocks one file takes before the next is
@@ -41,6 +46,7 @@ func (o *Options) setDefaults() {
 	const giB = 1 << 30
 	setDefault(&o.SpaceQuota, 64*giB)
 	setDefault(&o.TotalQuota, 256*giB)
+	setDefault(&o.Blocks, maxBlocks)
 	setDefault(&o.MaxContent, 16*giB)
 	setDefault(&o.PackBytes, 16<<20)
 	setDefault(&o.AddPin, 24*time.Hour)
@@ -68,13 +74,15 @@ type Store struct {
 	mu     sync.Mutex
 	spaces map[string]*Space
 	used   int64 // guarded by mu; bytes of disk in all spaces
+
+	blocks atomic.Int64 // in all spaces
 }
 
 // Open opens the store in dir, making it if need be, and drops what writes
 // cut short left behind. It reads the index of every pack of blocks.
 func Open(dir string, opts Options) (*Store, error) {
 	opts.setDefaults()
-	if opts.SpaceQuota < 0 || opts.TotalQuota < 0 || opts.MaxContent < 0 || opts.PackBytes < 0 || opts.AddPin < 0 {
+	if opts.SpaceQuota < 0 || opts.TotalQuota < 0 || opts.MaxContent < 0 || opts.Blocks < 0 || opts.PackBytes < 0 || opts.AddPin < 0 {
 		return nil, errors.New("blob store: a limit is negative; it must be positive, or 0 for the default")
 	}
 	s := &Store{dir: dir, opts: opts, fs: opts.FS, spaces: map[string]*Space{}}

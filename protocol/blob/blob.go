@@ -26,7 +26,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"souk/protocol/market"
-	"souk/protocol/pb"
 	"souk/protocol/wire"
 )
 
@@ -73,15 +72,17 @@ var (
 	ErrNoRoom = errors.New("no room for more data")
 )
 
-// Source is the blocks of a DAG in transfer order. It ends after an error.
+// Source is the blocks of a DAG in transfer order. It ends after an error. A
+// block is good until the next one is asked for.
 type Source = iter.Seq2[[]byte, error]
 
 // Sink takes the blocks of one DAG in transfer order.
 type Sink interface {
 	// Skip is how many leading blocks were there before.
 	Skip() int
-	// Accept verifies and stores the next block. An error that is ErrGarbage
-	// is the sender's fault. After an error it takes nothing more.
+	// Accept verifies and stores the next block, and keeps no hold of its bytes.
+	// An error that is ErrGarbage is the sender's fault. After an error it takes
+	// nothing more.
 	Accept(block []byte) error
 	// Complete says that every block is there and synced.
 	Complete() bool
@@ -109,53 +110,29 @@ func (p Progress) report(moved int64) {
 }
 
 // sendAll sends the blocks of src up to its first error, several small ones to a frame.
-func sendAll(src Source, send func(*pb.BlobBlocks) error, progress Progress) error {
-	var frame pb.BlobBlocks
-	var held, moved int64
+func sendAll(src Source, to *builder, progress Progress) error {
+	var moved int64
 	flush := func() error {
-		if len(frame.Data) == 0 {
-			return nil
+		n, err := to.flush()
+		if err == nil && n > 0 {
+			moved += n
+			progress.report(moved)
 		}
-		if err := send(&frame); err != nil {
-			return err
-		}
-		moved += held
-		progress.report(moved)
-		frame.Data, held = frame.Data[:0], 0
-		return nil
+		return err
 	}
 	for block, err := range src {
 		if err != nil {
 			_ = flush() // what is there still goes; the source's error counts
 			return err
 		}
-		if held+int64(len(block)) > FrameBytes || len(frame.Data) == FrameBlocks {
+		if to.full(block) {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
-		frame.Data = append(frame.Data, block)
-		held += int64(len(block))
+		to.add(block)
 	}
 	return flush()
-}
-
-// receive puts one frame's blocks into sink and returns their bytes.
-func receive(sink Sink, m *pb.BlobBlocks) (int64, error) {
-	if n := len(m.GetData()); n == 0 || n > FrameBlocks {
-		return 0, fmt.Errorf("%w: a frame with %d blocks; it has 1 to %d", ErrGarbage, n, FrameBlocks)
-	}
-	var moved int64
-	for _, block := range m.GetData() {
-		if len(block) > MaxBlock {
-			return moved, fmt.Errorf("%w: a block of %d bytes, the most is %d", ErrGarbage, len(block), MaxBlock)
-		}
-		if err := sink.Accept(block); err != nil {
-			return moved, err
-		}
-		moved += int64(len(block))
-	}
-	return moved, nil
 }
 
 // frameErr says whose fault a failed read or write of a frame is.

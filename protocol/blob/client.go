@@ -61,12 +61,14 @@ func open(ctx context.Context, h host.Host, p peer.ID) (s *wire.Stream, done fun
 // getFrame takes one answer to a Get.
 func getFrame(ctx context.Context, s *wire.Stream, sink Sink) (int64, error) {
 	var m pb.BlobAnswer
-	if err := s.Read(&m, wire.MaxData, wire.IdleTimeout); err != nil {
+	t, err := takeFrame(s, sink, blocksOfAnswer, &m)
+	switch {
+	case err != nil:
 		return 0, frameErr(ctx, err)
+	case t.blocks:
+		return t.bytes, t.err
 	}
 	switch a := m.GetAnswer().(type) {
-	case *pb.BlobAnswer_Blocks:
-		return receive(sink, a.Blocks)
 	case *pb.BlobAnswer_End:
 		return 0, fmt.Errorf("%w: it ended the transfer before the last one", ErrWithheld)
 	case *pb.BlobAnswer_Refusal:
@@ -149,14 +151,12 @@ func settle(s *wire.Stream, sent, answer <-chan error) error {
 // putBlocks sends what the peer lacks. An error that is neither ErrBroken nor
 // the context's is the source's own.
 func putBlocks(ctx context.Context, s *wire.Stream, src Source, progress Progress) error {
-	write := func(m *pb.BlobRequest) error { return frameErr(ctx, s.Write(m)) }
-	send := func(b *pb.BlobBlocks) error {
-		return write(&pb.BlobRequest{Request: &pb.BlobRequest_Blocks{Blocks: b}})
-	}
-	if err := sendAll(src, send, progress); err != nil {
+	b := newBuilder(blocksOfRequest, func(frame []byte) error { return frameErr(ctx, s.WriteRaw(frame)) })
+	defer b.close()
+	if err := sendAll(src, b, progress); err != nil {
 		return err
 	}
-	return write(&pb.BlobRequest{Request: &pb.BlobRequest_End{End: &pb.BlobEnd{}}})
+	return frameErr(ctx, s.Write(&pb.BlobRequest{Request: &pb.BlobRequest_End{End: &pb.BlobEnd{}}}))
 }
 
 // putEnd waits for the peer to say that all is on its disk.

@@ -1,6 +1,8 @@
 package blob
 
 import (
+	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,7 +29,12 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fuzztest.Bound(t)
 		var m pb.BlobRequest
-		if proto.Unmarshal(b, &m) != nil {
+		err := proto.Unmarshal(b, &m)
+		if got, short := blocksIn(b, blocksOfRequest); short {
+			require.NoError(t, err)
+			require.True(t, slices.EqualFunc(m.GetBlocks().GetData(), got, bytes.Equal))
+		}
+		if err != nil {
 			return
 		}
 		for _, about := range [][2][]byte{{m.GetGet().GetLease(), m.GetGet().GetRoot()}, {m.GetPut().GetLease(), m.GetPut().GetRoot()}} {
@@ -36,7 +43,7 @@ func FuzzRequest(f *testing.F) {
 				require.Equal(t, about[0], h[:])
 			}
 		}
-		if n, err := receive(&sinkOf{want: blocks}, m.GetBlocks()); err == nil {
+		if n, err := receive(&sinkOf{want: blocks}, m.GetBlocks().GetData()); err == nil {
 			require.LessOrEqual(t, n, int64(len(b)))
 		}
 	})

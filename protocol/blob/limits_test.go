@@ -14,7 +14,7 @@ import (
 
 func TestLimits(t *testing.T) {
 	received := func(t *testing.T, blocks [][]byte) error {
-		_, err := receive(&sinkOf{want: blocks}, &pb.BlobBlocks{Data: blocks})
+		_, err := receive(&sinkOf{want: blocks}, blocks)
 		if err != nil {
 			require.ErrorIs(t, err, ErrGarbage)
 		}

@@ -83,10 +83,9 @@ func serveGet(ctx context.Context, s *wire.Stream, store Store, m *pb.BlobGet) e
 	if err != nil {
 		return err
 	}
-	send := func(b *pb.BlobBlocks) error {
-		return s.Write(&pb.BlobAnswer{Answer: &pb.BlobAnswer_Blocks{Blocks: b}})
-	}
-	if err := sendAll(src, send, nil); err != nil {
+	b := newBuilder(blocksOfAnswer, s.WriteRaw)
+	defer b.close()
+	if err := sendAll(src, b, nil); err != nil {
 		return err
 	}
 	return s.Write(answerEnd())
@@ -124,14 +123,16 @@ func servePut(ctx context.Context, s *wire.Stream, store Store, m *pb.BlobPut) (
 func take(s *wire.Stream, sink Sink) error {
 	for {
 		var m pb.BlobRequest
-		if err := s.Read(&m, wire.MaxData, wire.IdleTimeout); err != nil {
+		t, err := takeFrame(s, sink, blocksOfRequest, &m)
+		switch {
+		case err != nil:
 			return err
+		case t.err != nil:
+			return t.err
+		case t.blocks:
+			continue
 		}
-		switch r := m.GetRequest().(type) {
-		case *pb.BlobRequest_Blocks:
-			if _, err := receive(sink, r.Blocks); err != nil {
-				return err
-			}
+		switch m.GetRequest().(type) {
 		case *pb.BlobRequest_End:
 			if !sink.Complete() {
 				return wire.Malformed("the transfer ended before its last block")

@@ -128,17 +128,26 @@ func slow(err error) error {
 	return err
 }
 
+// Head is the room that WriteRaw needs before a frame's body.
+const Head = binary.MaxVarintLen64
+
 // Write sends m as one frame, whole or not at all as far as the caller can tell.
 func (s *Stream) Write(m proto.Message) error {
-	buf := pool.Get(binary.MaxVarintLen64 + proto.Size(m))
+	buf := pool.Get(Head + proto.Size(m))
 	defer pool.Put(buf)
-	frame, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(buf[:binary.MaxVarintLen64], m)
+	frame, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(buf[:Head], m)
 	if err != nil {
 		return err
 	}
-	var prefix [binary.MaxVarintLen64]byte
-	n := binary.PutUvarint(prefix[:], uint64(len(frame)-binary.MaxVarintLen64))
-	start := binary.MaxVarintLen64 - n
+	return s.WriteRaw(frame)
+}
+
+// WriteRaw is Write for who encoded a message by itself: frame is its body after
+// Head bytes, which are written over.
+func (s *Stream) WriteRaw(frame []byte) error {
+	var prefix [Head]byte
+	n := binary.PutUvarint(prefix[:], uint64(len(frame)-Head))
+	start := Head - n
 	copy(frame[start:], prefix[:n])
 
 	s.out.Lock()
@@ -146,7 +155,7 @@ func (s *Stream) Write(m proto.Message) error {
 	if err := s.raw.SetWriteDeadline(time.Now().Add(FrameTimeout)); err != nil {
 		return err
 	}
-	_, err = s.raw.Write(frame[start:])
+	_, err := s.raw.Write(frame[start:])
 	return slow(err)
 }
 

@@ -7,7 +7,8 @@
 // no pin reaches.
 //
 // It promises that a file of blocks was synced before it got its final name,
-// that every read is checked against the CID, that a transfer cut at any
+// that every read is checked against the CID (only what a Source sends to a
+// peer, who checks it, is checked for damage of the disk alone), that a transfer cut at any
 // instant goes on from the blocks that are on disk, and that Export writes
 // nothing outside its destination, no links and no devices.
 //

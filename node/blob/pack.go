@@ -14,11 +14,15 @@ import (
 )
 
 // A pack is a file with blocks one after the other, then an index of their
-// CIDs and sizes, then a trailer: the number of blocks, a checksum of index and
-// number, and packMagic. It is written once, synced, and only then named.
+// CIDs, sizes and checksums, then a trailer: the number of blocks, a checksum of
+// index and number, and packMagic. It is written once, synced, and only then
+// named. Checksums are CRC-32C: they tell what a disk damaged, and a block is
+// checked against its CID before it gets one.
 const (
-	packMagic   = "soukpak1"
-	entryBytes  = 36 + 4 // a CIDv1 of sha2-256, and a size
+	packMagic   = "soukpak2"
+	bareMagic   = "soukpak1" // whose entries have no checksum
+	entryBytes  = bareBytes + 4
+	bareBytes   = 36 + 4 // a CIDv1 of sha2-256, and a size
 	trailerSize = 4 + 4 + len(packMagic)
 
 	packBlocks = 1 << 10   // most blocks of one pack
@@ -36,6 +40,7 @@ type packed struct {
 	c    cid.Cid
 	off  int64
 	size int64
+	sum  uint32 // 0: unknown
 }
 
 // packWriter writes a pack to a temporary file. A goroutine of its own does
@@ -82,7 +87,7 @@ func (p *packWriter) write(f vfs.File) error {
 
 // add takes a block that was verified.
 func (p *packWriter) add(b Block, cost int64) {
-	p.blocks = append(p.blocks, packed{b.CID, p.size, int64(len(b.Data))})
+	p.blocks = append(p.blocks, packed{b.CID, p.size, int64(len(b.Data)), crc32.Checksum(b.Data, castagnoli)})
 	p.size += int64(len(b.Data))
 	p.cost += cost
 	p.append(b.Data)
@@ -117,6 +122,7 @@ func packIndex(blocks []packed) []byte {
 	for _, b := range blocks {
 		index = append(index, b.c.Bytes()...)
 		index = binary.BigEndian.AppendUint32(index, uint32(b.size)) //nolint:gosec // at most MaxBlock
+		index = binary.BigEndian.AppendUint32(index, b.sum)
 	}
 	index = binary.BigEndian.AppendUint32(index, uint32(len(blocks))) //nolint:gosec // at most packBlocks
 	index = binary.BigEndian.AppendUint32(index, crc32.Checksum(index, castagnoli))
@@ -152,33 +158,49 @@ func readPack(fs vfs.FS, path string) ([]packed, error) {
 	if _, err := f.ReadAt(trailer, at); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	n := int64(binary.BigEndian.Uint32(trailer))
-	if at -= n * entryBytes; n > packBlocks || at < 0 || !bytes.HasSuffix(trailer, []byte(packMagic)) {
+	n, entry := int64(binary.BigEndian.Uint32(trailer)), entrySize(trailer)
+	if at -= n * entry; n > packBlocks || at < 0 || entry == 0 {
 		return nil, damaged
 	}
-	index := make([]byte, n*entryBytes, n*entryBytes+4)
+	index := make([]byte, n*entry, n*entry+4)
 	if _, err := f.ReadAt(index, at); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	if crc32.Checksum(append(index, trailer[:4]...), castagnoli) != binary.BigEndian.Uint32(trailer[4:]) {
 		return nil, damaged
 	}
-	blocks, size := parseIndex(index)
+	blocks, size := parseIndex(index, int(entry))
 	if size != at {
 		return nil, damaged
 	}
 	return blocks, nil
 }
 
+// entrySize is how many bytes an entry of a pack with that trailer has; 0 for no pack.
+func entrySize(trailer []byte) int64 {
+	switch {
+	case bytes.HasSuffix(trailer, []byte(packMagic)):
+		return entryBytes
+	case bytes.HasSuffix(trailer, []byte(bareMagic)):
+		return bareBytes
+	default:
+		return 0
+	}
+}
+
 // parseIndex reads an index whose checksum is right, up to what can't be an entry.
-func parseIndex(index []byte) (blocks []packed, size int64) {
-	for ; len(index) >= entryBytes; index = index[entryBytes:] {
-		c, err := cid.Cast(index[:entryBytes-4])
-		n := int64(binary.BigEndian.Uint32(index[entryBytes-4:]))
+func parseIndex(index []byte, entry int) (blocks []packed, size int64) {
+	for ; len(index) >= entry; index = index[entry:] {
+		c, err := cid.Cast(index[:bareBytes-4])
+		n := int64(binary.BigEndian.Uint32(index[bareBytes-4:]))
 		if err != nil || CheckCID(c) != nil || n > MaxBlock {
 			return nil, -1
 		}
-		blocks = append(blocks, packed{c, size, n})
+		b := packed{c: c, off: size, size: n}
+		if entry == entryBytes {
+			b.sum = binary.BigEndian.Uint32(index[bareBytes:])
+		}
+		blocks = append(blocks, b)
 		size += n
 	}
 	return blocks, size

@@ -12,7 +12,8 @@ import (
 type place struct {
 	pack uint64
 	off  int64
-	size int64
+	size uint32
+	sum  uint32 // 0: unknown
 }
 
 // places says where each block of a space is. It has a lock of its own, which

@@ -38,7 +38,7 @@ func (r *Receiver) resume(ctx context.Context, s *Space) error {
 			return err
 		}
 		r.batch.keep(c)
-		_, err := r.order.takeLocal(ctx, s, c, false)
+		_, err := r.order.takeLocal(ctx, s, c, false, s.Get)
 		if absent(err) {
 			break
 		}

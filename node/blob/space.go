@@ -109,7 +109,7 @@ func sizeOf(blocks []packed) (sum int64) {
 // what is counted. Where a block is in another pack too, over says that n counts.
 func (s *Space) enter(n uint64, blocks []packed, over bool) (cost int64) {
 	for _, b := range blocks {
-		if s.places.put(b.c, place{n, b.off, b.size}, over) {
+		if s.places.put(b.c, place{n, b.off, uint32(b.size), b.sum}, over) { //nolint:gosec // at most MaxBlock
 			cost += diskCost(b.size)
 		}
 	}
@@ -180,7 +180,7 @@ func (s *Space) stat(c cid.Cid) (int64, error) {
 	if !ok {
 		return 0, fmt.Errorf("%w: %s", ErrNotFound, c)
 	}
-	return at.size, nil
+	return int64(at.size), nil
 }
 
 func (s *Space) read(c cid.Cid) (Block, error) {
@@ -245,7 +245,7 @@ func (s *Space) forget(c cid.Cid) int64 {
 	if !ok {
 		return 0
 	}
-	n := diskCost(at.size)
+	n := diskCost(int64(at.size))
 	s.release(n)
 	return n
 }

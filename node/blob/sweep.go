@@ -32,7 +32,7 @@ func (s *Space) sweep(ctx context.Context, live map[cid.Cid]struct{}) (freed int
 		in := packs[at.pack]
 		if _, ok := live[c]; ok || s.guards[c] > 0 {
 			in.live = append(in.live, c)
-			in.bytes += at.size
+			in.bytes += int64(at.size)
 		} else {
 			in.dead = append(in.dead, c)
 		}

@@ -13,7 +13,9 @@ import (
 // Source is Walk for /souk/blob: a DAG without its first skip blocks.
 func (s *Space) Source(ctx context.Context, root cid.Cid, skip int, l Limits) protocol.Source {
 	return func(yield func([]byte, error) bool) {
-		for b, err := range s.Walk(ctx, root, skip, l) {
+		r := reader{s: s}
+		defer r.close()
+		for b, err := range s.walk(ctx, root, skip, l, r.get) {
 			if !yield(b.Data, spoken(err)) {
 				return
 			}

@@ -89,15 +89,18 @@ func (o *order) advance(size int64, links []*ipld.Link) {
 	o.bytes += size
 }
 
+// getter reads a block, as Space.Get does.
+type getter func(ctx context.Context, c cid.Cid) (Block, error)
+
 // takeLocal moves on over a block that the space has, and returns its data
-// unless it is raw and unread.
-func (o *order) takeLocal(ctx context.Context, s *Space, c cid.Cid, read bool) (Block, error) {
+// unless it is raw and unread; get reads it.
+func (o *order) takeLocal(ctx context.Context, s *Space, c cid.Cid, read bool, get getter) (Block, error) {
 	b, size := Block{CID: c}, int64(0)
 	var err error
 	if c.Prefix().Codec == cid.Raw && !read {
 		size, err = s.stat(c)
 	} else {
-		b, err = s.Get(ctx, c)
+		b, err = get(ctx, c)
 		size = int64(len(b.Data))
 	}
 	if err != nil {
@@ -116,6 +119,10 @@ func (o *order) takeLocal(ctx context.Context, s *Space, c cid.Cid, read bool) (
 // after its first error: ErrNotFound and ErrCorrupt where the space lacks a
 // block, ErrTooLarge and ErrInvalid for a DAG over the limits.
 func (s *Space) Walk(ctx context.Context, root cid.Cid, skip int, l Limits) iter.Seq2[Block, error] {
+	return s.walk(ctx, root, skip, l, s.Get)
+}
+
+func (s *Space) walk(ctx context.Context, root cid.Cid, skip int, l Limits, get getter) iter.Seq2[Block, error] {
 	return func(yield func(Block, error) bool) {
 		o, err := newOrder(root, l)
 		if err != nil {
@@ -126,7 +133,7 @@ func (s *Space) Walk(ctx context.Context, root cid.Cid, skip int, l Limits) iter
 			err := ctx.Err()
 			var b Block
 			if err == nil {
-				b, err = o.takeLocal(ctx, s, c, o.blocks >= skip)
+				b, err = o.takeLocal(ctx, s, c, o.blocks >= skip, get)
 			}
 			if err != nil {
 				yield(Block{}, err)

@@ -80,13 +80,7 @@ func (x *execution) send(ctx context.Context, what string, root cid.Cid) error {
 
 // blocks are a local DAG's, as protocol/blob sends them.
 func (e *Engine) blocks(ctx context.Context, root cid.Cid, skip int) protoblob.Source {
-	return func(yield func([]byte, error) bool) {
-		for b, err := range e.space.Walk(ctx, root, skip, blob.Limits{}) {
-			if !yield(b.Data, err) {
-				return
-			}
-		}
-	}
+	return e.space.Source(ctx, root, skip, blob.Limits{})
 }
 
 // sizeOf is the bytes of a DAG's blocks. It wraps blob.ErrNotFound if it is not all here.

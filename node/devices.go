@@ -193,7 +193,7 @@ func (s *stock) use(ids []string) []market.DeviceUse {
 	var out []market.DeviceUse
 	for _, id := range ids {
 		for _, f := range s.inventory.Latest() {
-			if f.Device.ID == id {
+			if f.Device.ID == id && !f.Use.At.IsZero() {
 				out = append(out, market.DeviceUse{
 					ID: id, Model: f.Device.Model, Utilisation: f.Use.Utilisation, Memory: f.Use.Memory, Celsius: f.Use.Celsius, Watts: f.Use.Watts,
 				})

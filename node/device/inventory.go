@@ -145,16 +145,15 @@ func (v *Inventory) lock(f *Finding) {
 
 // read is how a device is used, as far as its source can say.
 func (v *Inventory) read(ctx context.Context, d Device) Use {
-	use := Use{ID: d.ID}
 	for _, s := range v.sources {
 		if r, ok := s.(Reader); ok && s.Name() == d.Source {
-			if read, err := r.Use(ctx, d); err == nil {
-				use = read
+			if use, err := r.Use(ctx, d); err == nil {
+				use.ID, use.At = d.ID, v.options.Now()
+				return use
 			}
 		}
 	}
-	use.ID, use.At = d.ID, v.options.Now()
-	return use
+	return Use{ID: d.ID}
 }
 
 // Use is how those devices were used at the last look. Devices that weren't

@@ -12,7 +12,7 @@ import (
 // the driver doesn't report is zero.
 type Use struct {
 	ID          string    `json:"id"`
-	At          time.Time `json:"at"`
+	At          time.Time `json:"at,omitzero"` // zero: its driver reports nothing
 	Utilisation int       `json:"utilisation"` // percent of the last moment in which something ran on it
 	Memory      int64     `json:"memory"`      // bytes in use
 	Celsius     int       `json:"celsius"`

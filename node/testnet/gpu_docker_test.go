@@ -148,6 +148,8 @@ func (g *gaming) vanishes(gpu *card, model, says string, change func()) {
 	require.False(g.t, x.Charged.IsZero(), "what was signed before is paid")
 	require.Equal(g.t, x.Charged, x.Countersigned)
 	g.atMostATick(x, time.Second)
+	shown := souk(g.t, g.dir("client-1"), "receipts", "show", x.Lease).ends(0).out.String()
+	require.Regexp(g.t, `(?m)^1 .* `+gpu.model+` 0 % 400MiB 40 °C 60 W `, shown, "how it was used while it was there")
 	g.told("%s (%s) is gone: %s; leases that it ends: 1", gpu.model, gpu.id, says)
 	g.ended(reason)
 	eventually(g.t, "it isn't offered any more", func() bool { return !strings.Contains(g.offers(), model) })

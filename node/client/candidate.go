@@ -162,7 +162,7 @@ func (c *candidate) judgeDevices(n Need) {
 	for _, d := range c.offer.Devices {
 		has := device.Device{Model: d.Model, Slug: d.Slug, VRAM: d.VRAM, Kind: device.Kind(d.Evidence)}
 		switch {
-		case n.Executor == market.KindWASM && has.Kind != device.Simulated && need.Match(has):
+		case has.Kind != device.Simulated && c.onlyWASM(n) && need.Match(has):
 			useless = max(useless, d.Count)
 		case need.Match(has):
 			real, free = max(real, d.Count), max(free, d.Free)
@@ -176,6 +176,8 @@ func (c *candidate) judgeDevices(n Need) {
 	case free >= need.Count:
 	case real >= need.Count:
 		c.out(missBusy, wire.Busy, "it has %s, %d of %d free now", need, free, real)
+	case useless >= need.Count && n.Executor == "":
+		c.out(missExecutor, wire.NoMatch, "it runs no images, and a WASM job can't use a GPU")
 	case useless >= need.Count:
 		c.out(missKind, wire.NoMatch, "a WASM job can't use a GPU; use an image")
 	case simulated >= need.Count:
@@ -185,6 +187,11 @@ func (c *candidate) judgeDevices(n Need) {
 	default:
 		c.out(missKind, wire.NoMatch, "it has no %s", model(need))
 	}
+}
+
+// onlyWASM tells of jobs that they could be nothing but WASM there.
+func (c *candidate) onlyWASM(n Need) bool {
+	return n.Executor == market.KindWASM || n.Executor == "" && slices.Equal(c.offer.Executors, []string{market.KindWASM})
 }
 
 // model names what is needed within a sentence, where "any" would be no noun.

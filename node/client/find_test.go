@@ -138,3 +138,14 @@ func TestAListHasEverybody(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, offers, many)
 }
+
+// Whoever looks for a GPU without saying for what isn't shown one that no job can have.
+func TestARealGPUWhereOnlyWASMRunsIsForNobody(t *testing.T) {
+	device := gpu(1, "claimed")
+	a := newActor(t, newFake(t, script{device: device, runs: []string{market.KindWASM}}), newFake(t, script{device: device}))
+	offers, err := a.start(nil).Offers(t.Context(), client.Need{GPU: &market.GPUNeed{Name: "RTX4090", Count: 1}})
+	require.NoError(t, err)
+	require.Len(t, offers, 2)
+	require.Empty(t, offers[0].WhyNot)
+	require.Equal(t, "it runs no images, and a WASM job can't use a GPU", offers[1].WhyNot)
+}

@@ -87,6 +87,8 @@ type Config struct {
 	// Protect keeps the connection to a peer open, Unprotect ends that; nil does nothing.
 	Protect   func(p peer.ID, tag string)
 	Unprotect func(p peer.ID, tag string) bool
+	// Block shuts out a peer whose answers are malformed again and again; nil does nothing.
+	Block func(p peer.ID, d time.Duration)
 	// Regular is told of a provider that is about to be asked for a quote; nil does nothing.
 	Regular func(p peer.ID)
 	Log     *slog.Logger
@@ -115,6 +117,9 @@ func (c *Config) settle() error {
 	}
 	if c.Unprotect == nil {
 		c.Unprotect = func(peer.ID, string) bool { return false }
+	}
+	if c.Block == nil {
+		c.Block = func(peer.ID, time.Duration) {}
 	}
 	if c.Regular == nil {
 		c.Regular = func(peer.ID) {}

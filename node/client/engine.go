@@ -33,6 +33,7 @@ type Engine struct {
 
 	verdicts *verdicts
 	searches *recent
+	faults   *wire.Faults
 
 	ctx    context.Context //nolint:containedctx // the life of the engine
 	cancel context.CancelFunc
@@ -63,7 +64,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, side: books.NewSide(market.NoChain(cfg.Network), signer), chain: market.NoChain(cfg.Network), space: space, offers: cfg.Offers,
-		runners: map[string]*runner{}, verdicts: newVerdicts(), searches: newRecent(),
+		runners: map[string]*runner{}, verdicts: newVerdicts(), searches: newRecent(), faults: wire.NewFaults(),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	if e.salt, err = e.loadSalt(); err != nil {

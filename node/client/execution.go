@@ -119,6 +119,7 @@ func (x *execution) run(ctx context.Context) (err error) {
 func (x *execution) setback(ctx context.Context, err error) error {
 	x.e.cfg.Log.Debug("a conversation broke off", "lease", x.lease.Hash, "peer", x.peer, "err", err)
 	if x.broken++; errors.Is(err, wire.ErrMalformed) {
+		x.e.garbled(x.peer, err)
 		err = x.countMalformed(err)
 	}
 	var bad *books.Cheat

@@ -105,6 +105,7 @@ type actor struct {
 	caps   client.Caps
 	clock  client.Clock
 	asks   challenge.Options
+	block  func(peer.ID, time.Duration)
 
 	book   *ledger.Ledger
 	host   host.Host
@@ -140,7 +141,7 @@ func (a *actor) start(wrap func(client.Ledger) client.Ledger) *client.Engine {
 	}
 	cfg := client.Config{
 		Host: a.host, Finder: a.finder, Ledger: book, Blobs: blobs, Key: a.key, Network: network, Dir: filepath.Join(a.dir, "logs"),
-		Times: a.times, Challenge: a.asks, Caps: a.caps, Clock: a.clock,
+		Times: a.times, Challenge: a.asks, Block: a.block, Caps: a.caps, Clock: a.clock,
 	}
 	_, _ = rand.Read(cfg.Boot[:])
 	a.engine, err = client.New(cfg)

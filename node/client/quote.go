@@ -106,6 +106,7 @@ func (e *Engine) askQuote(ctx context.Context, c *candidate, n Need) {
 	case errors.Is(err, lease.ErrDishonest):
 		c.out(missOther, Cheated, "%v", err)
 	case errors.Is(err, wire.ErrMalformed):
+		e.garbled(c.offer.Peer, err)
 		c.out(missOther, wire.BadRequest, "its answer is malformed")
 	case err != nil:
 		e.cfg.Log.Debug("no quote", "peer", c.offer.Peer, "err", err)

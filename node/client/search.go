@@ -118,6 +118,7 @@ func (s *search) ask(ctx context.Context, info peer.AddrInfo) (own bool) {
 	offers, sealed, err := offer.Ask(ctx, s.e.cfg.Host, info.ID, s.e.cfg.Network, offer.MaxAnswer)
 	if err != nil {
 		s.e.cfg.Log.Debug("a peer gave no offer", "peer", info.ID, "err", err)
+		s.e.garbled(info.ID, err)
 		if errors.Is(err, offer.ErrExpired) || errors.Is(err, offer.ErrAhead) {
 			s.mu.Lock()
 			s.skewed++

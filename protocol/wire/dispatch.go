@@ -136,7 +136,7 @@ func (d *Dispatcher) settle(id protocol.ID, s *Stream, refuse func(*pb.Refusal) 
 		s.Reset()
 		d.block(s.Peer(), block.For, err)
 	case errors.Is(err, ErrMalformed):
-		if d.manners.misbehaved(s.Peer()) {
+		if d.manners.Misbehaved(s.Peer()) {
 			d.block(s.Peer(), BlockFor, err) // before it can send more
 			s.Reset()
 			return

@@ -174,8 +174,8 @@ func TestMannersAreRememberedInBoundedMemory(t *testing.T) {
 	m := newManners()
 	for i := range 2 * maxRemembered {
 		m.mayAsk(peer.ID(fmt.Sprint(i)), LeaseProtocol, i%2 == 0)
-		m.misbehaved(peer.ID(fmt.Sprint(i)))
+		m.Misbehaved(peer.ID(fmt.Sprint(i)))
 	}
 	require.Equal(t, maxRemembered, m.asks.Len())
-	require.Equal(t, maxRemembered, m.faults.Len())
+	require.Equal(t, maxRemembered, m.Faults.of.Len())
 }

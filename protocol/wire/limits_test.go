@@ -56,9 +56,9 @@ func TestLimits(t *testing.T) {
 			m := newManners()
 			for i := range n {
 				m.mayAsk(peer.ID(fmt.Sprint(i)), LeaseProtocol, false)
-				m.misbehaved(peer.ID(fmt.Sprint(i)))
+				m.Misbehaved(peer.ID(fmt.Sprint(i)))
 			}
-			require.Equal(t, m.asks.Len(), m.faults.Len())
+			require.Equal(t, m.asks.Len(), m.Faults.of.Len())
 			return limittest.Refused(m.asks.Len() == int(n))
 		},
 	})

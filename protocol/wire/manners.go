@@ -14,9 +14,31 @@ const maxRemembered = 4096
 
 // manners remembers how each peer behaved lately, in bounded memory.
 type manners struct {
-	mu     sync.Mutex
-	asks   *lru.Cache[asker, *rate.Limiter]
-	faults *lru.Cache[peer.ID, *rate.Limiter]
+	*Faults
+	mu   sync.Mutex
+	asks *lru.Cache[asker, *rate.Limiter]
+}
+
+// Faults counts each peer's malformed messages, in bounded memory.
+type Faults struct {
+	mu sync.Mutex
+	of *lru.Cache[peer.ID, *rate.Limiter]
+}
+
+// NewFaults knows of no faults yet.
+func NewFaults() *Faults { return &Faults{of: newLRU[peer.ID]()} }
+
+// Misbehaved counts a malformed message and tells whether the peer has now
+// sent more of them than MalformedBeforeBlock within BlockWindow.
+func (f *Faults) Misbehaved(p peer.ID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l, ok := f.of.Get(p)
+	if !ok {
+		l = rate.NewLimiter(rate.Limit(MalformedBeforeBlock/BlockWindow.Seconds()), MalformedBeforeBlock)
+		f.of.Add(p, l)
+	}
+	return !l.Allow()
 }
 
 type asker struct {
@@ -27,8 +49,8 @@ type asker struct {
 
 func newManners() *manners {
 	return &manners{
+		Faults: NewFaults(),
 		asks:   newLRU[asker](),
-		faults: newLRU[peer.ID](),
 	}
 }
 
@@ -47,19 +69,6 @@ func (m *manners) mayAsk(p peer.ID, id protocol.ID, regular bool) (most int, ok 
 		m.asks.Add(key, l)
 	}
 	return times * AsksPerSecond, l.Allow()
-}
-
-// misbehaved counts a malformed message and tells whether the peer has now
-// sent more of them than MalformedBeforeBlock within BlockWindow.
-func (m *manners) misbehaved(p peer.ID) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	l, ok := m.faults.Get(p)
-	if !ok {
-		l = rate.NewLimiter(rate.Limit(MalformedBeforeBlock/BlockWindow.Seconds()), MalformedBeforeBlock)
-		m.faults.Add(p, l)
-	}
-	return !l.Allow()
 }
 
 func newLRU[K comparable]() *lru.Cache[K, *rate.Limiter] {

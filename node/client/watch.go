@@ -8,8 +8,8 @@ import (
 	"souk/node/ledger"
 )
 
-// logChunk is the most log bytes in one event.
-const logChunk = 64 << 10
+// logChunk is the most log bytes in one event: who is behind catches up with few.
+const logChunk = 256 << 10
 
 // Watch tells what happened to a job so far and what happens until it is
 // done; the channel is closed after Finished, and when ctx or the engine ends.

@@ -115,7 +115,7 @@ func (n *Node) join(ctx context.Context) (err error) {
 func (n *Node) buy() (err error) {
 	n.client, err = client.New(client.Config{
 		Host: n.net.Host(), Finder: n.net, Ledger: n.ledger, Blobs: n.blobs, Key: n.cfg.Key, Network: n.cfg.Network, Boot: n.boot,
-		Dir: n.path("logs"), Caps: n.cfg.Caps, Times: n.cfg.Client, Offers: n.offers, Protect: n.net.Protect, Unprotect: n.net.Unprotect, Regular: n.net.MakeRegular, Block: n.net.Block, Log: n.cfg.Log,
+		Dir: n.path("logs"), Caps: n.cfg.Caps, Times: n.cfg.Client, Offers: n.offers, Protect: n.net.Protect, Unprotect: n.net.Unprotect, Supplier: n.net.MakeSupplier, Block: n.net.Block, Log: n.cfg.Log,
 	})
 	if err != nil {
 		return err

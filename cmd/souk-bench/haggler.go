@@ -126,7 +126,7 @@ func newHaggler(ctx context.Context, r *rig) (_ *haggler, err error) {
 	h := &haggler{gate: gate{net, make(chan struct{})}, still: &atomic.Bool{}, close: opened.close}
 	h.engine, err = client.New(client.Config{
 		Host: unattached{net.Host(), h.still}, Finder: h.gate, Ledger: books, Blobs: blobs, Key: key, Network: r.market.Network, Offers: offers,
-		Dir: filepath.Join(dir, "logs"), Protect: net.Protect, Unprotect: net.Unprotect, Regular: net.MakeRegular, Boot: newBoot(),
+		Dir: filepath.Join(dir, "logs"), Protect: net.Protect, Unprotect: net.Unprotect, Supplier: net.MakeSupplier, Boot: newBoot(),
 		Times: client.Times{Find: time.Hour, Lost: time.Hour, Recent: -1},
 	})
 	if err != nil {

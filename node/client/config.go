@@ -89,9 +89,9 @@ type Config struct {
 	Unprotect func(p peer.ID, tag string) bool
 	// Block shuts out a peer whose answers are malformed again and again; nil does nothing.
 	Block func(p peer.ID, d time.Duration)
-	// Regular is told of a provider that is about to be asked for a quote; nil does nothing.
-	Regular func(p peer.ID)
-	Log     *slog.Logger
+	// Supplier is told of a provider that is about to be asked for a quote; nil does nothing.
+	Supplier func(p peer.ID)
+	Log      *slog.Logger
 }
 
 const offerCacheSize = 4096
@@ -121,8 +121,8 @@ func (c *Config) settle() error {
 	if c.Block == nil {
 		c.Block = func(peer.ID, time.Duration) {}
 	}
-	if c.Regular == nil {
-		c.Regular = func(peer.ID) {}
+	if c.Supplier == nil {
+		c.Supplier = func(peer.ID) {}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

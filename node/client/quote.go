@@ -127,7 +127,7 @@ func (e *Engine) ask(ctx context.Context, c *candidate, n Need) (lease.Quoted, e
 		return lease.Quoted{}, err
 	}
 	c.request = block
-	e.cfg.Regular(c.offer.Peer)
+	e.cfg.Supplier(c.offer.Peer)
 	cfg := lease.NewConfig(parties, e.cfg.Token, e.salt)
 	q, err := lease.Ask(ctx, e.cfg.Host, c.offer.Peer, parties, block, cfg, e.nowMillis())
 	if err != nil {

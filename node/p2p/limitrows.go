@@ -11,7 +11,7 @@ func LimitRows() []limit.Limit {
 	const noStream, noConn = "the stream is reset", "the connection is closed"
 	rows := limit.OnTheWire(
 		limit.Of("streams of a peer, each way", PeerStreams, noStream),
-		limit.Of("streams, each way, of a peer that has paid or was paid", RegularStreams, noStream),
+		limit.Of("streams of a peer that has paid, and to one that is paid", RegularStreams, noStream),
 	)
 	rows = append(rows,
 		limit.Size("memory of a peer's streams", PeerMemory, noStream),

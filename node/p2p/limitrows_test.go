@@ -17,7 +17,7 @@ import (
 // managed is a resource manager with souk's limits.
 func managed(t *testing.T) network.ResourceManager {
 	r := newRegulars()
-	r.Add(regular(0), struct{}{})
+	r.Add(regular(0), dealing{pays: true})
 	m, err := newResourceManager(r)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
@@ -100,14 +100,14 @@ func addresses(n int64) (all []ma.Multiaddr) {
 
 func TestLimits(t *testing.T) {
 	probes := map[string]limittest.Probe{
-		"streams of a peer, each way":                            streams(foreign, one),
-		"memory of a peer's streams":                             memory(foreign, one, 4<<20),
-		"streams, each way, of a peer that has paid or was paid": streams(foreign, regular),
-		"memory of such a peer's streams":                        memory(foreign, regular, 4<<20),
+		"streams of a peer, each way":                              streams(foreign, one),
+		"memory of a peer's streams":                               memory(foreign, one, 4<<20),
+		"streams of a peer that has paid, and to one that is paid": streams(foreign, regular),
+		"memory of such a peer's streams":                          memory(foreign, regular, 4<<20),
 		"such peers at once": func(_ *testing.T, n int64) error {
 			r := newRegulars()
 			for i := range int(n) {
-				r.Add(many(i), struct{}{})
+				r.Add(many(i), dealing{pays: true})
 			}
 			return limittest.Refused(r.Len() == int(n))
 		},

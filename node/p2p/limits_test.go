@@ -84,3 +84,33 @@ func granted(t *testing.T, from host.Host, to peer.ID, id protocol.ID) int {
 		}
 	}
 }
+
+// Who pays may open more streams than a stranger, also where it was connected
+// before; who is paid may not, but this node may to it.
+func TestARegularHasMoreStreams(t *testing.T) {
+	server := newNode(t)
+	for _, s := range serviceLimits() {
+		server.Host().SetStreamHandler(s.protocol, grantStream)
+	}
+	from := func() host.Host {
+		h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.DisableMetrics())
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, h.Close()) })
+		require.NoError(t, h.Connect(t.Context(), peer.AddrInfo{ID: server.ID(), Addrs: server.Host().Addrs()}))
+		return h
+	}
+	client, supplier := from(), from()
+	server.MakeRegular(client.ID())
+	server.MakeSupplier(supplier.ID())
+	require.True(t, server.IsRegular(client.ID()))
+	require.False(t, server.IsRegular(supplier.ID()))
+	require.Greater(t, granted(t, client, server.ID(), wire.RunProtocol), 2*PeerStreams)
+	require.LessOrEqual(t, granted(t, supplier, server.ID(), wire.RunProtocol), PeerStreams)
+
+	manager := server.Host().Network().ResourceManager()
+	for n := range 2 * PeerStreams {
+		s, err := manager.OpenStream(supplier.ID(), network.DirOutbound)
+		require.NoError(t, err, "%d", n)
+		defer s.Done()
+	}
+}

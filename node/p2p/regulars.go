@@ -7,16 +7,20 @@ import (
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 )
 
-// maxRegulars is the most peers that are regulars at once; who became one
-// first makes room.
+// maxRegulars is the most peers that this node trades with which have more room
+// than strangers; who came first makes room.
 const maxRegulars = 256
 
-// regulars are the peers that this node trades with. They have more streams
-// than strangers: identities cost nothing, having paid does.
-type regulars = lru.Cache[peer.ID, struct{}]
+// dealing is which way a peer may have more streams: a client that pays opens
+// them, and to a provider this node opens them. Identities cost nothing, having
+// paid does, and a node need not be kept from itself.
+type dealing struct{ pays, sells bool }
+
+// regulars are the peers that this node trades with.
+type regulars = lru.Cache[peer.ID, dealing]
 
 func newRegulars() *regulars {
-	c, err := lru.New[peer.ID, struct{}](maxRegulars)
+	c, err := lru.New[peer.ID, dealing](maxRegulars)
 	if err != nil {
 		panic(err) // only a size of zero or less is refused
 	}
@@ -31,29 +35,42 @@ type limiter struct {
 }
 
 func (l limiter) GetPeerLimits(p peer.ID) rcmgr.Limit {
-	if l.regulars.Contains(p) {
-		return regularLimit()
+	if d, ok := l.regulars.Peek(p); ok {
+		return d.limit()
 	}
 	return l.Limiter.GetPeerLimits(p)
 }
 
-func regularLimit() rcmgr.Limit {
-	limits := soukPeer(RegularStreams, RegularMemory)
+func (d dealing) limit() rcmgr.Limit {
+	limits := soukPeer(PeerStreams, RegularMemory)
+	if d.pays {
+		limits.StreamsInbound = RegularStreams
+	}
+	if d.sells {
+		limits.StreamsOutbound = RegularStreams
+	}
+	limits.Streams = limits.StreamsInbound + limits.StreamsOutbound
 	built := limits.Build(&rcmgr.BaseLimit{})
 	return &built
 }
 
-// MakeRegular lets a peer have RegularStreams at once, for as long as others
-// don't push it out.
-func (n *Node) MakeRegular(p peer.ID) {
-	if n.regulars.Contains(p) {
+// MakeRegular lets a client that pays have RegularStreams at once, for as long
+// as others don't push it out.
+func (n *Node) MakeRegular(p peer.ID) { n.deal(p, dealing{pays: true}) }
+
+// MakeSupplier lets this node have as many to a provider that it buys from.
+func (n *Node) MakeSupplier(p peer.ID) { n.deal(p, dealing{sells: true}) }
+
+func (n *Node) deal(p peer.ID, d dealing) {
+	old, _ := n.regulars.Get(p)
+	d = dealing{pays: old.pays || d.pays, sells: old.sells || d.sells}
+	if d == old {
 		return
 	}
-	n.regulars.Add(p, struct{}{})
-	manager := n.host.Network().ResourceManager()
-	err := manager.ViewPeer(p, func(s network.PeerScope) error {
+	n.regulars.Add(p, d)
+	err := n.host.Network().ResourceManager().ViewPeer(p, func(s network.PeerScope) error {
 		if s, ok := s.(rcmgr.ResourceScopeLimiter); ok {
-			s.SetLimit(regularLimit())
+			s.SetLimit(d.limit())
 		}
 		return nil
 	})
@@ -63,4 +80,7 @@ func (n *Node) MakeRegular(p peer.ID) {
 }
 
 // IsRegular implements wire.Peers.
-func (n *Node) IsRegular(p peer.ID) bool { return n.regulars.Contains(p) }
+func (n *Node) IsRegular(p peer.ID) bool {
+	d, _ := n.regulars.Peek(p)
+	return d.pays
+}

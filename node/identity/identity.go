@@ -56,13 +56,13 @@ func Create(path, passphrase string) (crypto.PrivKey, error) {
 
 func encode(key crypto.PrivKey, passphrase string) ([]byte, error) {
 	if passphrase != "" {
-		return seal(key, passphrase)
+		return seal(key, passphrase, scryptN)
 	}
 	b, err := crypto.MarshalPrivateKey(key)
 	return []byte(base64.StdEncoding.EncodeToString(b) + "\n"), err
 }
 
-func seal(key crypto.PrivKey, passphrase string) ([]byte, error) {
+func seal(key crypto.PrivKey, passphrase string, n int) ([]byte, error) {
 	raw, err := key.Raw()
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func seal(key crypto.PrivKey, passphrase string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return encrypt(raw, strings.TrimPrefix(strings.ToLower(signer.Address().String()), "0x"), passphrase)
+	return encrypt(raw, strings.TrimPrefix(strings.ToLower(signer.Address().String()), "0x"), passphrase, n)
 }
 
 // write puts the file in place whole and synced, and never over another one.

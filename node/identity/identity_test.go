@@ -44,10 +44,9 @@ func TestASealedKeyOpensWithItsPassphraseOnly(t *testing.T) {
 
 // What wallets read is what their own package says.
 func TestWalletsReadASealedKey(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "key")
-	made, err := Create(path, "correct horse")
+	made, _, err := crypto.GenerateSecp256k1Key(nil)
 	require.NoError(t, err)
-	text, err := os.ReadFile(path)
+	text, err := seal(made, "correct horse", 2)
 	require.NoError(t, err)
 	read, err := keystore.DecryptKey(text, "correct horse")
 	require.NoError(t, err)

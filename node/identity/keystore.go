@@ -62,12 +62,12 @@ type sealedKDF struct {
 	Salt  string `json:"salt"`
 }
 
-// encrypt seals a key that signs for an address.
-func encrypt(key []byte, address, passphrase string) ([]byte, error) {
+// encrypt seals a key that signs for an address; n is scrypt's cost.
+func encrypt(key []byte, address, passphrase string, n int) ([]byte, error) {
 	random := make([]byte, saltSize+aes.BlockSize)
 	_, _ = rand.Read(random) // never fails
 	salt, iv := random[:saltSize], random[saltSize:]
-	kdf := sealedKDF{DKLen: derivedSize, N: scryptN, R: scryptR, P: scryptP, Salt: hex.EncodeToString(salt)}
+	kdf := sealedKDF{DKLen: derivedSize, N: n, R: scryptR, P: scryptP, Salt: hex.EncodeToString(salt)}
 	derived, err := kdf.derive("scrypt", passphrase)
 	if err != nil {
 		return nil, err

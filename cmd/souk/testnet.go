@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/adrg/xdg"
 	"github.com/spf13/cobra"
 
+	"souk/internal/pattern"
 	"souk/node/testnet"
 )
 
@@ -121,11 +121,11 @@ func hints(cmd *cobra.Command) string {
 	return fmt.Sprintf("\nrun a job on it:  souk testnet run%s JOB.yaml\nend it:           souk testnet down%s\n", at, at)
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:+-]+$`)
+var plainWord = pattern.Lazy(`^[A-Za-z0-9_./:+-]+$`)
 
 // quoted is a word as a shell takes it.
 func quoted(word string) string {
-	if plainWord.MatchString(word) {
+	if plainWord().MatchString(word) {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"

@@ -9,10 +9,11 @@ package money
 import (
 	"fmt"
 	"math/big"
-	"regexp"
 	"strings"
 
 	"github.com/govalues/decimal"
+
+	"souk/internal/pattern"
 )
 
 const (
@@ -36,23 +37,23 @@ type Error struct {
 func (e *Error) Error() string { return fmt.Sprintf("%q is no amount: %s", e.Text, e.Reason) }
 
 var (
-	plain    = regexp.MustCompile(`^(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)$`)
-	negative = regexp.MustCompile(`^-[.0-9]`)
-	perHour  = regexp.MustCompile(`\s*/\s*(?:h|hour)$`)
+	plain    = pattern.Lazy(`^(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)$`)
+	negative = pattern.Lazy(`^-[.0-9]`)
+	perHour  = pattern.Lazy(`\s*/\s*(?:h|hour)$`)
 )
 
 // ParsePrice reads a price per hour in millionths of a dollar: "0.40/h",
 // "0.40/hour" or "0.40", each also with USD. Its errors are *Error.
 func ParsePrice(text string) (uint64, error) {
 	text = strings.TrimSpace(text)
-	return parse(text, perHour.ReplaceAllString(text, ""), "0.40/h")
+	return parse(text, perHour().ReplaceAllString(text, ""), "0.40/h")
 }
 
 // Parse reads an amount in millionths of a dollar: "0.10" or "0.10 USD".
 // Its errors are *Error.
 func Parse(text string) (uint64, error) {
 	text = strings.TrimSpace(text)
-	if perHour.MatchString(text) {
+	if perHour().MatchString(text) {
 		return 0, &Error{Text: cut(text), Reason: "it is a price per hour where a sum is meant; write it without the hour, such as 0.10"}
 	}
 	return parse(text, text, "0.10")
@@ -64,11 +65,11 @@ func parse(text, number, example string) (uint64, error) {
 	switch {
 	case number == "":
 		return fail("it is empty; write dollars such as " + example)
-	case negative.MatchString(number):
+	case negative().MatchString(number):
 		return fail("it is negative; write 0 or more, such as " + example)
 	case len(number) > maxText:
 		return fail(fmt.Sprintf("it has too many digits; the most is %d %s", Most, Unit))
-	case !plain.MatchString(number):
+	case !plain().MatchString(number):
 		return fail(fmt.Sprintf("write dollars from 0 to %d with at most %d decimals, such as %s", Most, Decimals, example))
 	}
 	d, err := decimal.Parse(strings.TrimSuffix(number, "."))

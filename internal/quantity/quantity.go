@@ -10,9 +10,10 @@ import (
 	"fmt"
 	"math"
 	"math/big"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"souk/internal/pattern"
 )
 
 // maxText is longer than any size worth writing; it bounds the arithmetic.
@@ -28,8 +29,8 @@ func (e *Error) Error() string { return fmt.Sprintf("%q is not a size: %s", e.Te
 
 var (
 	// number, exponent, unit. An exponent has digits, so 1E is an exabyte and 1E3 is 1000.
-	shape    = regexp.MustCompile(`^\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,2}))? ?([A-Za-z]*)$`)
-	negative = regexp.MustCompile(`^-[.0-9]`)
+	shape    = pattern.Lazy(`^\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,2}))? ?([A-Za-z]*)$`)
+	negative = pattern.Lazy(`^-[.0-9]`)
 )
 
 const example = "write a number and a unit, such as 256Mi, 24GiB, 500M or 4096"
@@ -48,10 +49,10 @@ func Parse(text string) (int64, error) {
 		return fail("it is empty; " + example)
 	case len(text) > maxText:
 		return fail("it is too long; " + example)
-	case negative.MatchString(text):
+	case negative().MatchString(text):
 		return fail("it is negative; a size is 0 or more")
 	}
-	parts := shape.FindStringSubmatch(text)
+	parts := shape().FindStringSubmatch(text)
 	if parts == nil {
 		return fail(example)
 	}

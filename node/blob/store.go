@@ -4,19 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/ipfs/go-cid"
+
+	"souk/internal/pattern"
 )
 
 // Local is the name of the node's own space; the others are named by peer ID.
 const Local = "local"
 
-var spaceName = regexp.MustCompile(`^[A-Za-z0-9]{1,128}$`)
+var spaceName = pattern.Lazy(`^[A-Za-z0-9]{1,128}$`)
 
 // Options are a store's limits and what it runs on. Zero fields take the default.
 type Options struct {
@@ -97,7 +98,7 @@ func Open(dir string, opts Options) (*Store, error) {
 		return nil, fmt.Errorf("list blob store: %w", err)
 	}
 	for _, name := range names {
-		if !spaceName.MatchString(name) {
+		if !spaceName().MatchString(name) {
 			continue
 		}
 		if _, err := s.Space(name); err != nil {
@@ -110,7 +111,7 @@ func Open(dir string, opts Options) (*Store, error) {
 // Space returns the space of that name, a peer ID or Local, making it if need be.
 // A name is 1 to 128 letters and digits.
 func (s *Store) Space(name string) (*Space, error) {
-	if !spaceName.MatchString(name) {
+	if !spaceName().MatchString(name) {
 		return nil, fmt.Errorf("blob space %q: a name is 1 to 128 letters and digits", name)
 	}
 	s.mu.Lock()

@@ -3,9 +3,10 @@ package config
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"souk/internal/pattern"
 )
 
 func dockerFields() []field {
@@ -65,11 +66,11 @@ func readEgress(c *Config, s string) error {
 	return nil
 }
 
-var registryShape = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
+var registryShape = pattern.Lazy(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
 
 func readRegistries(c *Config, v []string) error {
 	for _, r := range v {
-		if !registryShape.MatchString(strings.ToLower(r)) {
+		if !registryShape().MatchString(strings.ToLower(r)) {
 			return fmt.Errorf("%.100q is no registry; write a host or host:port, such as registry.example:5000", r)
 		}
 	}

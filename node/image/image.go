@@ -11,13 +11,13 @@ import (
 	"fmt"
 	"net/http"
 	"path"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/moby/client"
 
+	"souk/internal/pattern"
 	"souk/protocol/market"
 )
 
@@ -69,11 +69,11 @@ type reference struct {
 	tag  name.Tag
 }
 
-var malformedDigest = regexp.MustCompile(`@(.*)$`)
+var malformedDigest = pattern.Lazy(`@(.*)$`)
 
 // Pin finds what text means now. Its errors are *Error, or ctx's.
 func (r Resolver) Pin(ctx context.Context, text string) (Pinned, error) {
-	if at := malformedDigest.FindStringSubmatch(text); at != nil {
+	if at := malformedDigest().FindStringSubmatch(text); at != nil {
 		return pinnedByName(text, at[1])
 	}
 	tag, err := name.NewTag(text)
@@ -92,7 +92,7 @@ func (r Resolver) Pin(ctx context.Context, text string) (Pinned, error) {
 
 // CheckName says whether text can name an image, and asks nobody.
 func CheckName(text string) error {
-	if at := malformedDigest.FindStringSubmatch(text); at != nil {
+	if at := malformedDigest().FindStringSubmatch(text); at != nil {
 		_, err := pinnedByName(text, at[1])
 		return err
 	}

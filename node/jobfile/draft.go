@@ -2,13 +2,13 @@ package jobfile
 
 import (
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"souk/internal/money"
+	"souk/internal/pattern"
 	"souk/internal/quantity"
 	"souk/node/device"
 	"souk/node/p2p"
@@ -67,10 +67,10 @@ func (d *draft) set(field string, at place, text string) error {
 	return nil
 }
 
-var nameShape = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+var nameShape = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 func (d *draft) setName(at place, text string) error {
-	if !nameShape.MatchString(text) {
+	if !nameShape().MatchString(text) {
 		return at.wrong("%.80q can't be a job's name; use 1 to 64 letters, digits, dots, hyphens and underscores, such as digits-2", text)
 	}
 	d.spec.Name = text

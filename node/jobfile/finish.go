@@ -5,13 +5,13 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/ipfs/go-cid"
 
+	"souk/internal/pattern"
 	"souk/node/blob"
 	"souk/node/device"
 	"souk/protocol/market"
@@ -53,7 +53,7 @@ func (d *draft) settleGPU() {
 	d.spec.GPU.VRAM = d.vram
 }
 
-var notName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+var notName = pattern.Lazy(`[^A-Za-z0-9._-]+`)
 
 // nameOf makes a name of the module's or archive's file name, or of the image's.
 func nameOf(s Spec) string {
@@ -63,7 +63,7 @@ func nameOf(s Spec) string {
 		base, _, _ = strings.Cut(filepath.Base(base), ":")
 		base += archiveSuffix
 	}
-	name := strings.TrimLeft(notName.ReplaceAllString(strings.TrimSuffix(base, filepath.Ext(base)), "-"), "-._")
+	name := strings.TrimLeft(notName().ReplaceAllString(strings.TrimSuffix(base, filepath.Ext(base)), "-"), "-._")
 	if name == "" {
 		return "job"
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -12,6 +11,8 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
 	mh "github.com/multiformats/go-multihash"
+
+	"souk/internal/pattern"
 )
 
 // MaxDepth is the deepest that a key's providers are split, into 2¹² shards.
@@ -112,7 +113,7 @@ func CellKey(network, region string, tier int, at Place) (Key, error) {
 	return newKey(network, "cell/"+region+"/"+strconv.Itoa(tier), at)
 }
 
-var slug = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+var slug = pattern.Lazy(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // maxSlug is the longest slug, in bytes.
 const maxSlug = 64
@@ -120,7 +121,7 @@ const maxSlug = 64
 // ModelKey is the key of the providers that have a device model, by its slug
 // (like rtx-4090).
 func ModelKey(network, model string, at Place) (Key, error) {
-	if len(model) > maxSlug || !slug.MatchString(model) {
+	if len(model) > maxSlug || !slug().MatchString(model) {
 		return Key{}, fmt.Errorf("%w: model slug %.70q must be words of a-z and 0-9 joined by hyphens, at most %d bytes (like rtx-4090)", ErrKey, model, maxSlug)
 	}
 	return newKey(network, "model/"+model, at)

@@ -3,7 +3,6 @@ package p2p
 import (
 	"fmt"
 	"log/slog"
-	"regexp"
 	"slices"
 	"time"
 
@@ -11,6 +10,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"souk/internal/pattern"
 )
 
 // Times of the DHT (DESIGN §7) and of keeping in touch.
@@ -60,11 +61,11 @@ type Config struct {
 	Log *slog.Logger
 }
 
-var networkName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+var networkName = pattern.Lazy(`^[a-z0-9-]{1,32}$`)
 
 // CheckNetwork tells whether name can be the name of a souk network.
 func CheckNetwork(name string) error {
-	if !networkName.MatchString(name) {
+	if !networkName().MatchString(name) {
 		return fmt.Errorf("%w: %.40q must be 1 to 32 lower-case letters, digits or hyphens", ErrNetworkName, name)
 	}
 	return nil

@@ -2,16 +2,17 @@ package p2p
 
 import (
 	"net"
-	"regexp"
 	"slices"
 
 	ma "github.com/multiformats/go-multiaddr"
+
+	"souk/internal/pattern"
 )
 
 // inner names the interfaces whose networks usually lie within one machine:
 // those of containers and virtual machines. Each machine may have the same
 // addresses on them, so that what they lead to is another program for each reader.
-var inner = regexp.MustCompile(`^(docker\d+|br-[0-9a-f]{12}|veth.*|virbr.*|vmnet.*|vboxnet.*|lxcbr.*|lxdbr.*|podman.*|cni.*|flannel.*|cali.*)$`)
+var inner = pattern.Lazy(`^(docker\d+|br-[0-9a-f]{12}|veth.*|virbr.*|vmnet.*|vboxnet.*|lxcbr.*|lxdbr.*|podman.*|cni.*|flannel.*|cali.*)$`)
 
 // outerFirst puts the addresses of inner networks last, because readers keep
 // only the first few and a machine may have dozens of bridges.
@@ -37,7 +38,7 @@ func innerIPs() map[string]bool {
 		return ips
 	}
 	for _, i := range all {
-		if !inner.MatchString(i.Name) {
+		if !inner().MatchString(i.Name) {
 			continue
 		}
 		addrs, err := i.Addrs()

@@ -2,15 +2,16 @@ package market
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"souk/internal/pattern"
 )
 
 // hostShape is a name of at least two labels whose last one is no number: what
 // a resolver could take for an address, or find in its own domain, is none.
-var hostShape = regexp.MustCompile(`^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
+var hostShape = pattern.Lazy(`^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // localNames end names that mean something else on each machine.
 var localNames = []string{".localhost", ".local", ".internal", ".localdomain", ".lan", ".home", ".intranet", ".corp", ".arpa"}
@@ -66,7 +67,7 @@ func checkPlace(at string) error {
 	if a, err := netip.ParseAddr(host); err == nil && a.Is4() {
 		return checkAddr(host, a)
 	}
-	if len(host) > 253 || !hostShape.MatchString(host) {
+	if len(host) > 253 || !hostShape().MatchString(host) {
 		return invalid("egress: %.80q is no full host name in lower case, such as example.org", host)
 	}
 	for _, local := range localNames {

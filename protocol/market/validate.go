@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/holiman/uint256"
+
+	"souk/internal/pattern"
 )
 
 // Limits on what documents may say.
@@ -71,7 +72,7 @@ func (r Request) Validate() error {
 		return invalid("request: gpu %.64q, count %d", r.GPU.Name, r.GPU.Count)
 	case len(r.Region) > 8:
 		return invalid("request: region %.16q", r.Region)
-	case r.Platform != "" && !platformShape.MatchString(r.Platform):
+	case r.Platform != "" && !platformShape().MatchString(r.Platform):
 		return invalid("request: platform %.40q is not like linux/amd64", r.Platform)
 	}
 	return CheckEgress(r.Egress)
@@ -143,8 +144,8 @@ func (j Job) Validate() error {
 }
 
 var (
-	platformShape = regexp.MustCompile(`^[a-z0-9]{1,16}/[a-z0-9]{1,16}(/[a-z0-9]{1,16})?$`)
-	refShape      = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?(?::[0-9]{1,5})?(?:/[a-z0-9][a-z0-9._-]*)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?@sha256:[0-9a-f]{64}$`)
+	platformShape = pattern.Lazy(`^[a-z0-9]{1,16}/[a-z0-9]{1,16}(/[a-z0-9]{1,16})?$`)
+	refShape      = pattern.Lazy(`^[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?(?::[0-9]{1,5})?(?:/[a-z0-9][a-z0-9._-]*)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?@sha256:[0-9a-f]{64}$`)
 )
 
 // Validate checks that an image is named in one way, and for good.
@@ -152,7 +153,7 @@ func (i Image) Validate() error {
 	switch {
 	case (i.Ref == "") == !i.Archive.Defined():
 		return invalid("image: it has either a reference or an archive")
-	case i.Ref != "" && (len(i.Ref) > MaxRefBytes || !refShape.MatchString(i.Ref)):
+	case i.Ref != "" && (len(i.Ref) > MaxRefBytes || !refShape().MatchString(i.Ref)):
 		return invalid("image: %.100q is not NAME@sha256: and 64 hexadecimal digits", i.Ref)
 	}
 	return nil

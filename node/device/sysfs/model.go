@@ -1,8 +1,9 @@
 package sysfs
 
 import (
-	"regexp"
 	"strings"
+
+	"souk/internal/pattern"
 )
 
 // Lists that say which card a PCI ID is, where they are installed.
@@ -53,7 +54,7 @@ func (c card) listed() string {
 	return ""
 }
 
-var bracketed = regexp.MustCompile(`\[([^\]]+)\]\s*$`)
+var bracketed = pattern.Lazy(`\[([^\]]+)\]\s*$`)
 
 // pciName finds the card in the list of all PCI devices, which gives the chip
 // and, in brackets, the card; where one chip is on many cards it is no name.
@@ -66,7 +67,7 @@ func (c card) pciName() string {
 			case line[0] != '\t':
 				vendor = strings.HasPrefix(line, c.vendor+" ")
 			case vendor && strings.HasPrefix(line, "\t"+c.id+" "):
-				match := bracketed.FindStringSubmatch(line)
+				match := bracketed().FindStringSubmatch(line)
 				if match == nil || strings.Contains(match[1], "/") {
 					return ""
 				}

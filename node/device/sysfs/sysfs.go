@@ -17,11 +17,11 @@ import (
 	"context"
 	"io/fs"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"souk/internal/pattern"
 	"souk/node/device"
 )
 
@@ -88,7 +88,7 @@ type card struct {
 	bus      string // "0000:03:00.0"
 }
 
-var cardName = regexp.MustCompile(`^card[0-9]+$`)
+var cardName = pattern.Lazy(`^card[0-9]+$`)
 
 // cards are the PCI devices with a DRM driver that programs can compute or draw
 // with. A server's console isn't one, nor is a virtual screen.
@@ -99,7 +99,7 @@ func (s *Source) cards() []card {
 	}
 	var out []card
 	for _, e := range entries {
-		if !cardName.MatchString(e.Name()) {
+		if !cardName().MatchString(e.Name()) {
 			continue
 		}
 		c := card{s: s, name: e.Name(), dir: drm + "/" + e.Name() + "/device"}

@@ -25,12 +25,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sync"
 	"time"
 
 	"github.com/moby/moby/client"
 
+	"souk/internal/pattern"
 	"souk/node/executor"
 )
 
@@ -117,13 +117,13 @@ var (
 	_ executor.Executor = (*Executor)(nil)
 
 	errClosed = errors.New("the docker executor is closed")
-	validNode = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+	validNode = pattern.Lazy(`^[a-z0-9-]{1,64}$`)
 )
 
 // New makes the folders; it doesn't ask the daemon anything. It fails where Dir
 // can't be written or the configuration makes no sense.
 func New(cfg Config) (*Executor, error) {
-	if cfg.Source == nil || cfg.Dir == "" || !validNode.MatchString(cfg.Node) {
+	if cfg.Source == nil || cfg.Dir == "" || !validNode().MatchString(cfg.Node) {
 		return nil, errors.New("the docker executor needs a folder, a source, and a node name of 1 to 64 lower-case letters, digits and '-'")
 	}
 	if cfg.MaxImage < 0 || cfg.CacheBytes < 0 || cfg.Grace < 0 || cfg.Outlast < 0 {

@@ -32,9 +32,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sync"
 	"time"
+
+	"souk/internal/pattern"
 )
 
 // Resolver looks names up; *net.Resolver is one.
@@ -92,7 +93,7 @@ type Gate struct {
 	closed bool
 }
 
-var validID = regexp.MustCompile(`^[a-z0-9]{1,128}$`)
+var validID = pattern.Lazy(`^[a-z0-9]{1,128}$`)
 
 // New makes the folder and finds souk-egress. It fails where one can't be had,
 // or a limit is negative.
@@ -159,7 +160,7 @@ func positive[T int | time.Duration](v, otherwise T) T {
 // socket again; connections that were open then have ended. An execution is
 // opened once, and ends with Wiring.Close.
 func (g *Gate) Open(id string, allow []string) (Wiring, error) {
-	if !validID.MatchString(id) {
+	if !validID().MatchString(id) {
 		return Wiring{}, fmt.Errorf("%q names no execution; lower-case letters and digits would be right", id)
 	}
 	targets, err := Parse(allow)

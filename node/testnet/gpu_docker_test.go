@@ -110,21 +110,23 @@ func TestAGPUVanishesUnderALease(t *testing.T) {
 	for _, c := range []struct {
 		name, model, says string
 		change            func(c *card)
+		job               []string // how many seconds, and more
 		back              bool
 	}{
-		{"it falls off the bus", "RTX 4090", "NVIDIA's driver has lost it: it fell off the bus; start the machine anew", func(c *card) { c.status = isLost }, true},
-		{"an XID that is the GPU's fault", "RTX 5090", "the driver reported XID 48 (memory errors that can't be corrected); reset the GPU, then start souk anew", func(c *card) { c.xids = []int{31, 48} }, false},
-		{"its driver is upgraded", "RTX 4090", "the library in use was removed from the disk: the driver in the kernel and its library are of different versions; start the machine anew", func(*card) { g.driver.install() }, false},
+		{"it falls off the bus", "RTX 4090", "NVIDIA's driver has lost it: it fell off the bus; start the machine anew", func(c *card) { c.status = isLost }, []string{"100"}, true},
+		{"and takes its job along", "RTX 4090", "NVIDIA's driver has lost it: it fell off the bus; start the machine anew", func(c *card) { c.status = isLost }, []string{"4", "--", "-exit", "1"}, true},
+		{"an XID that is the GPU's fault", "RTX 5090", "the driver reported XID 48 (memory errors that can't be corrected); reset the GPU, then start souk anew", func(c *card) { c.xids = []int{31, 48} }, []string{"100"}, false},
+		{"its driver is upgraded", "RTX 4090", "the library in use was removed from the disk: the driver in the kernel and its library are of different versions; start the machine anew", func(*card) { g.driver.install() }, []string{"100"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g := &gaming{&world{t, g.s}, g.driver, g.provider, g.peer, g.docker}
 			gpu := g.driver.named(c.model)
-			g.vanishes(gpu, c.model, c.says, func() { c.change(gpu) })
+			g.vanishes(gpu, c.model, c.says, g.counting(c.model, c.job[0], c.job[1:]...), func() { c.change(gpu) })
 			if c.back {
 				g.driver.now(func() { gpu.status = 0 })
 				g.told("%s (%s) is offered now", gpu.model, gpu.id)
 				eventually(t, "it is offered", func() bool { return strings.Contains(g.offers(), c.model) })
-				souk(t, g.dir("client-1"), g.counting("1", c.model)...).ends(0)
+				souk(t, g.dir("client-1"), g.counting(c.model, "1")...).ends(0)
 			}
 		})
 	}
@@ -132,15 +134,15 @@ func TestAGPUVanishesUnderALease(t *testing.T) {
 }
 
 // vanishes has a GPU go under a job.
-func (g *gaming) vanishes(gpu *card, model, says string, change func()) {
+func (g *gaming) vanishes(gpu *card, model, says string, job []string, change func()) {
 	g.t.Helper()
-	run := start(g.t, g.dir("client-1"), g.counting("100", model)...)
+	run := start(g.t, g.dir("client-1"), job...)
 	run.logged("2: 6 words")
 	granted := g.docker.granted()
 	require.Equal(g.t, []string{gpu.id}, granted[len(granted)-1][0].DeviceIDs, "exactly the leased GPU")
 	g.driver.now(change)
 	run.ends(client.ExitSouk)
-	reason := fmt.Sprintf("a leased device is gone, %s (%s): %s", gpu.model, gpu.id, says)
+	reason := fmt.Sprintf("%s (%s): %s", gpu.model, gpu.id, says)
 	done := run.kind(client.Finished)
 	require.Contains(g.t, done.Text, reason)
 	x := g.job("client-1", done.Job).Executions[0]
@@ -150,13 +152,14 @@ func (g *gaming) vanishes(gpu *card, model, says string, change func()) {
 	g.atMostATick(x, time.Second)
 	shown := souk(g.t, g.dir("client-1"), "receipts", "show", x.Lease).ends(0).out.String()
 	require.Regexp(g.t, `(?m)^1 .* `+gpu.model+` 0 % 400MiB 40 °C 60 W `, shown, "how it was used while it was there")
-	g.told("%s (%s) is gone: %s; leases that it ends: 1", gpu.model, gpu.id, says)
+	g.told("%s (%s) is gone: %s; leases that it ends: ", gpu.model, gpu.id, says)
+	g.ended("provider_failed  charged ")
 	g.ended(reason)
 	eventually(g.t, "it isn't offered any more", func() bool { return !strings.Contains(g.offers(), model) })
 }
 
-func (g *gaming) counting(seconds, model string) []string {
-	return counting(g.t, seconds, "--gpu", model, "--retries", "0")
+func (g *gaming) counting(model, seconds string, more ...string) []string {
+	return counting(g.t, seconds, append([]string{"--gpu", model, "--retries", "0"}, more...)...)
 }
 
 // told waits until the provider's owner has read a sentence.

@@ -128,32 +128,39 @@ func (x *execution) settling() bool {
 
 // closeWell closes a lease whose last receipt is countersigned.
 func (x *execution) closeWell(ctx context.Context) error {
-	reason, err := x.ending(ctx)
+	body, err := x.lastBody(ctx)
 	if err != nil {
 		return err
 	}
-	l, err := x.e.closeWell(ctx, x.lease.Hash, reason)
+	l, err := x.e.closeWell(ctx, x.lease.Hash, x.ending(body), blameless(x.lease, body))
 	if err == nil {
 		x.lease = l
 	}
 	return err
 }
 
-// ending is one sentence on how the execution ended.
-func (x *execution) ending(ctx context.Context) (string, error) {
-	if x.lease.Unproven {
-		return x.lease.Reason, nil
-	}
-	if uncovered(x.lease) {
-		return "this node did not pay in time, " + x.whyUnpaid(), nil
-	}
+// blameless tells that a failed lease is no mark against its provider: it took
+// nothing for a job, or an image, that it says is to blame itself.
+func blameless(l ledger.Lease, body market.Body) bool {
+	return body.Cause == market.CauseUnfit && l.Countersigned.Charged.IsZero()
+}
+
+// lastBody is what the last receipt stands on.
+func (x *execution) lastBody(ctx context.Context) (market.Body, error) {
 	rec, err := x.e.receipt(ctx, x.lease.Hash, x.lease.Countersigned.Seq)
 	if err != nil {
-		return "", err
+		return market.Body{}, err
 	}
-	body, err := market.DecodeBody(rec.Body)
-	if err != nil {
-		return "", err
+	return market.DecodeBody(rec.Body)
+}
+
+// ending is one sentence on how the execution ended.
+func (x *execution) ending(body market.Body) string {
+	if x.lease.Unproven {
+		return x.lease.Reason
+	}
+	if uncovered(x.lease) {
+		return "this node did not pay in time, " + x.whyUnpaid()
 	}
 	text := x.lease.Outcome.String()
 	if body.ExitCode != nil {
@@ -164,5 +171,5 @@ func (x *execution) ending(ctx context.Context) (string, error) {
 	} else if body.Cause != "" && body.ExitCode == nil {
 		text += ": " + printable(body.Cause)
 	}
-	return text, nil
+	return text
 }

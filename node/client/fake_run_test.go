@@ -167,6 +167,8 @@ func (f *fake) last(l *fakeLease) *pb.Receipt {
 	}
 	outcome := market.Succeeded
 	switch {
+	case f.script.unfit:
+		outcome, body.Cause, body.ExitCode, body.Detail = market.ProviderFailed, market.CauseUnfit, nil, "the registry has no such image"
 	case f.script.exitFails:
 		outcome, body.Cause, body.ExitCode = market.ProviderFailed, "failed", nil
 	case cancelled || uncovered:
@@ -197,6 +199,9 @@ func (f *fake) receipt(l *fakeLease, seq uint32, o market.Outcome, body *market.
 		units += 30_000
 	}
 	r := market.Receipt{Lease: l.a.Lease.Hash(), Seq: seq, Units: units, Charged: l.a.Quote.Charge(units), Outcome: o, BodyHash: market.BlockHash(block)}
+	if o == market.ProviderFailed {
+		r.Units, r.Charged = 0, market.Amount{}
+	}
 	if seq > 1 {
 		before, err := market.DecodeReceipt(l.receipts[seq-2].GetReceipt())
 		if err != nil {

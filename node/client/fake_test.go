@@ -57,6 +57,7 @@ type script struct {
 	forever       bool          // runs until it is cancelled
 	silent        bool          // always says that it shuts down
 	exitFails     bool          // the provider itself fails
+	unfit         bool          // says that the job, or its image, is to blame
 	badLog        bool          // its log has a gap, each time
 	cut           bool          // breaks the outputs off, each time
 	stall         bool          // never comes to the outputs

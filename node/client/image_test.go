@@ -11,6 +11,7 @@ import (
 
 	"souk/node/client"
 	"souk/node/jobfile"
+	"souk/node/ledger"
 	"souk/protocol/market"
 	"souk/protocol/wire"
 )
@@ -61,6 +62,42 @@ func TestAnImageWithoutADigestIsNotSigned(t *testing.T) {
 	_, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.WASM, s.Image = "", &jobfile.Image{Ref: "alpine:3"} }), "")
 	require.True(t, wire.IsCode(err, client.BadInput), "%v", err)
 	require.ErrorContains(t, err, "has no digest")
+}
+
+// What no provider can be blamed for is tried elsewhere, and is no mark against
+// the first; unless it took something for it.
+func TestAnImageThatCantBeHadIsNoMarkAgainstItsProvider(t *testing.T) {
+	for name, c := range map[string]struct {
+		script script
+		failed uint64
+	}{
+		"for nothing": {script{unfit: true}, 0},
+		"for money":   {script{ticks: 1, unfit: true}, 1},
+		"its own":     {script{exitFails: true}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.script.price, c.script.speed = 360_000, 100
+			first := newFake(t, c.script)
+			a := newActor(t, first, newFake(t, script{price: 3_600_000, speed: 100, ticks: 1}))
+			e := a.start(nil)
+			id, err := e.Submit(t.Context(), spec(t, asImage), "")
+			require.NoError(t, err)
+			_, last := finished(t, e, id)
+			require.Equal(t, "job", last.Source, last.Text)
+			info, err := e.Job(t.Context(), id)
+			require.NoError(t, err)
+			require.Len(t, info.Executions, 2)
+			require.Equal(t, first.host.ID().String(), info.Executions[0].Peer)
+			require.Equal(t, "provider_failed", info.Executions[0].Outcome)
+			require.NoError(t, a.book.View(t.Context(), func(tx *ledger.Tx) error {
+				p, err := tx.Peer(first.host.ID().String())
+				require.NoError(t, err)
+				require.Equal(t, c.failed, p.Failed)
+				return nil
+			}))
+		})
+	}
 }
 
 func (f *fake) executors() []string {

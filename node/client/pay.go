@@ -107,8 +107,9 @@ func (e *Engine) withhold(ctx context.Context, l ledger.Lease, why string) (ledg
 	})
 }
 
-// closeWell closes a lease whose last receipt is countersigned.
-func (e *Engine) closeWell(ctx context.Context, h market.Hash, reason string) (ledger.Lease, error) {
+// closeWell closes a lease whose last receipt is countersigned. One that is
+// blameless counts neither for its provider nor against it.
+func (e *Engine) closeWell(ctx context.Context, h market.Hash, reason string, blameless bool) (ledger.Lease, error) {
 	return e.change(ctx, h, func(tx *ledger.Tx, l *ledger.Lease) error {
 		if l.State == market.Closed {
 			return nil
@@ -122,10 +123,10 @@ func (e *Engine) closeWell(ctx context.Context, h market.Hash, reason string) (l
 		}
 		return e.editPeer(tx, l.Peer, func(p *ledger.Peer) {
 			p.Paid = p.Paid.Add(l.Countersigned.Charged)
-			switch l.Outcome {
-			case market.Succeeded, market.JobFailed:
+			switch {
+			case l.Outcome == market.Succeeded, l.Outcome == market.JobFailed:
 				p.Good++
-			case market.ProviderFailed:
+			case l.Outcome == market.ProviderFailed && !blameless:
 				p.Failed++
 				p.LastFault = reason
 			}

@@ -179,3 +179,10 @@ func (e *ProviderError) Error() string { return e.Reason + ": " + e.Err.Error() 
 
 // Unwrap gives the rest.
 func (e *ProviderError) Unwrap() error { return e.Err }
+
+// ImageError is an image that can't be had now: over its registry, and neither
+// over the job nor over the provider.
+type ImageError struct{ ProviderError }
+
+// Unwrap gives what a client may be told.
+func (e *ImageError) Unwrap() error { return &e.ProviderError }

@@ -49,6 +49,9 @@ func (d *draft) checkProgram(file string) error {
 	if s.RealTime {
 		return d.placeOf("task.realTime", file).wrong("an image always has the real clock; leave it out")
 	}
+	if s.Memory < market.MinImageMemory {
+		return memory.wrong("%s is too little: an image's job needs %s at least", quantity.Format(s.Memory), quantity.Format(market.MinImageMemory))
+	}
 	if s.Image.Path == "" {
 		if err := image.CheckName(s.Image.Ref); err != nil {
 			return at.wrong("%v", err)

@@ -115,6 +115,21 @@ func TestAClientIsToldOnlyWhatIsMeantForIt(t *testing.T) {
 	require.Equal(t, "the registry can't be used", s.record(a.Lease.Hash()).Reason)
 }
 
+// A client needn't hold against this provider what a registry did.
+func TestAnImageThatCantBeHadIsNotTheProvidersFailure(t *testing.T) {
+	s, _ := newYard(t)
+	for arg, cause := range map[string]string{"gone": market.CauseUnfit, "bad": market.CauseUnfit, "broken": "failed"} {
+		g := newImageGuest(t, s)
+		g.job.Args = []string{arg}
+		a := g.leaseImage()
+		v := g.attach(a, 0)
+		require.NoError(t, v.next(isDone))
+		require.Equal(t, market.ProviderFailed, v.last.Outcome)
+		require.True(t, v.last.Charged.IsZero())
+		require.Equal(t, cause, v.body.Cause, arg)
+	}
+}
+
 func TestAnExecutorThatStopsLeavesTheOffersAndComesBack(t *testing.T) {
 	s, docker := newYard(t)
 	offers := func(kinds ...string) func() bool {
@@ -189,9 +204,14 @@ func TestWhatAKindOfJobCantHaveIsRefused(t *testing.T) {
 		require.True(t, wire.IsCode(err, wire.NoMatch), "%s: %v", name, err)
 		require.ErrorContains(t, err, c.says, name)
 	}
+	small := newImageGuest(t, s)
+	small.request.Memory = 2
+	_, err := small.ask()
+	require.True(t, wire.IsCode(err, wire.BadRequest), "%v", err)
+	require.ErrorContains(t, err, "an image's job needs 6 MiB of memory at least")
 	g := newImageGuest(t, s)
 	g.request.Platform = "linux/amd64"
-	_, err := g.ask()
+	_, err = g.ask()
 	require.NoError(t, err)
 	s.nothingHeld()
 }

@@ -52,6 +52,9 @@ func (s *stage) Prepare(ctx context.Context, spec executor.Spec) (executor.Execu
 		why := errors.New("open /home/me/.docker/config.json: permission denied")
 		return nil, &executor.ProviderError{Reason: "the registry can't be used", Err: why}
 	}
+	if len(spec.Args) > 0 && spec.Args[0] == "gone" {
+		return nil, &executor.ImageError{ProviderError: executor.ProviderError{Reason: "the registry can't be reached", Err: io.EOF}}
+	}
 	if len(spec.Args) > 0 && spec.Args[0] == "slow" {
 		spec.Progress("pulling 120 of 800 MiB")
 		<-ctx.Done()

@@ -21,6 +21,8 @@ func (p *Provider) suited(r market.Request) error {
 		return wire.Refuse(wire.NoMatch, "egress to %s is wanted", strings.Join(r.Egress[:min(len(r.Egress), 3)], ", ")).Near("this provider grants jobs no network")
 	case r.Executor == market.KindDocker && r.Platform != "" && p.Platform != "" && !samePlatform(r.Platform, p.Platform):
 		return wire.Refuse(wire.NoMatch, "the image is for %s", r.Platform).Near("this provider runs images for %s", p.Platform)
+	case r.Executor == market.KindDocker && r.Memory < market.MinImageMemory:
+		return wire.Refuse(wire.BadRequest, "an image's job needs %d MiB of memory at least", market.MinImageMemory>>20)
 	}
 	return nil
 }

@@ -127,21 +127,24 @@ func (l *lease) notStarted(ctx, limited context.Context, why error) error {
 }
 
 // failed ends a lease by the provider's own fault, or by a job that can't run
-// at all; neither is charged more than was already signed.
+// here; neither is charged more than was already signed.
 func (l *lease) failed(ctx context.Context, why error) error {
 	l.p.Log.Warn("execution failed", "lease", l.hash, "why", why)
-	detail := "the provider could not run the job"
+	r := executor.Result{Cause: executor.Failed, Detail: "the provider could not run the job"}
 	var bad *executor.JobError
+	var image *executor.ImageError
 	var told *executor.ProviderError
 	if lost := l.deviceLost(); errors.As(why, &bad) {
-		detail = bad.Reason
+		r.Cause, r.Detail = market.CauseUnfit, bad.Reason
 	} else if lost != nil {
-		detail = lost.Error()
+		r.Detail = lost.Error()
+	} else if errors.As(why, &image) {
+		r.Cause, r.Detail = market.CauseUnfit, image.Reason
 	} else if errors.As(why, &told) {
-		detail = told.Reason
+		r.Detail = told.Reason
 	}
-	detail = strings.ReplaceAll(strings.Join(strings.Fields(detail), " "), filepath.Dir(l.p.Dir), "…")
-	return l.end(ctx, market.ProviderFailed, executor.Result{Cause: executor.Failed, Detail: detail})
+	r.Detail = strings.ReplaceAll(strings.Join(strings.Fields(r.Detail), " "), filepath.Dir(l.p.Dir), "…")
+	return l.end(ctx, market.ProviderFailed, r)
 }
 
 // await waits until done says so, asking again whenever the lease changes. It

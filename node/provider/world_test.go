@@ -265,6 +265,7 @@ type visit struct {
 	s        *run.Session
 	log      []byte
 	last     *market.Receipt
+	body     market.Body // of the newest one
 	receipts []market.Receipt
 	silent   atomic.Bool // countersign nothing
 }
@@ -300,6 +301,8 @@ func (v *visit) next(stop func(*pb.RunEvent) bool) error {
 func (v *visit) receipt(m *pb.Receipt) {
 	t := v.g.t
 	r, _, err := lease.ReadReceipt(m, v.g.parties)
+	require.NoError(t, err)
+	v.body, err = market.DecodeBody(m.GetBody())
 	require.NoError(t, err)
 	if fault := v.a.Quote.CheckReceipt(v.last, r, v.a.Lease.Hash()); v.last != nil && fault != nil {
 		require.NoError(t, fault)

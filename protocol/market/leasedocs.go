@@ -124,9 +124,16 @@ type Input struct {
 	CID cid.Cid `json:"cid"`
 }
 
+// CauseUnfit is the cause of a lease that ended before its process began, and
+// not over its provider: the job can't run there, or its image can't be had.
+const CauseUnfit = "unfit"
+
+// MinImageMemory is the least memory of an image's job; no container starts with less.
+const MinImageMemory = 6 << 20
+
 // Body is what a receipt stands on.
 type Body struct {
-	Cause      string   `json:"cause,omitempty"` // why it ended: executor.Cause
+	Cause      string   `json:"cause,omitempty"` // why it ended: executor.Cause, or CauseUnfit
 	ExitCode   *int     `json:"exitCode,omitempty"`
 	Detail     string   `json:"detail,omitempty"`
 	Outputs    *cid.Cid `json:"outputs,omitempty"`

@@ -94,7 +94,7 @@ func (o *offered) read(img v1.Image, arch string) error {
 }
 
 // registryFault says in a sentence why a registry gave nothing usable. What the
-// reference itself is to blame for is the job's fault, an unreachable registry not.
+// reference itself is to blame for is the job's fault, an unreachable registry nobody's here.
 func registryFault(ref name.Digest, err error) error {
 	var answered *transport.Error
 	var private *egress.AddressError
@@ -108,11 +108,11 @@ func registryFault(ref name.Digest, err error) error {
 	case errors.As(err, &answered) && (answered.StatusCode == http.StatusUnauthorized || answered.StatusCode == http.StatusForbidden):
 		return refuse("the registry gives %s only to those it knows, and this provider has no credentials for it; use a public image, or bring it as an archive", ref)
 	case errors.As(err, &answered):
-		return unable(err, "the registry of %s answers with HTTP status %d", ref, answered.StatusCode)
+		return unavailable(err, "the registry of %s answers with HTTP status %d", ref, answered.StatusCode)
 	case errors.As(err, &unreachable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return unable(err, "the registry of %s can't be reached", ref)
+		return unavailable(err, "the registry of %s can't be reached", ref)
 	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF):
-		return unable(err, "the registry of %s broke off in the middle of the image", ref)
+		return unavailable(err, "the registry of %s broke off in the middle of the image", ref)
 	}
 	return refuse("what the registry has as %s is not what its digest names", ref)
 }

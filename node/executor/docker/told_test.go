@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/url"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/stretchr/testify/require"
 
 	"souk/node/executor"
@@ -24,6 +26,20 @@ func TestClientsAreNotToldWhatARegistrySaid(t *testing.T) {
 			said = told.Reason
 		}
 		require.NotContains(t, said, "secret")
+	}
+}
+
+func TestARegistryThatFailsIsNotTheProvidersFailure(t *testing.T) {
+	ref, err := name.NewDigest("example.com/app@" + sum(nil))
+	require.NoError(t, err)
+	for _, from := range []error{
+		&url.Error{Op: "Get", URL: "https://example.com", Err: errors.New("refused")}, context.DeadlineExceeded, io.ErrUnexpectedEOF, &transport.Error{StatusCode: 503},
+	} {
+		var image *executor.ImageError
+		require.ErrorAs(t, registryFault(ref, from), &image)
+		var told *executor.ProviderError
+		require.ErrorAs(t, registryFault(ref, from), &told, "its sentence is for the client")
+		require.ErrorIs(t, registryFault(ref, from), from)
 	}
 }
 

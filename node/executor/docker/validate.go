@@ -6,10 +6,7 @@ import (
 	"strings"
 
 	"souk/node/executor"
-)
-
-const (
-	minMemory = 6 << 20 // bytes; Docker takes no less
+	"souk/protocol/market"
 )
 
 // refuse makes a *executor.JobError.
@@ -20,14 +17,19 @@ func unable(err error, format string, args ...any) error {
 	return &executor.ProviderError{Reason: fmt.Sprintf(format, args...), Err: err}
 }
 
+// unavailable makes a *executor.ImageError.
+func unavailable(err error, format string, args ...any) error {
+	return &executor.ImageError{ProviderError: executor.ProviderError{Reason: fmt.Sprintf(format, args...), Err: err}}
+}
+
 // validate adds what a container job has to be: its paths also keep away from
 // the kernel's own.
 func validate(s executor.Spec) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	if s.Limits.Memory < minMemory {
-		return refuse("a container needs at least %d MiB of memory, and this job asks for %d bytes", minMemory>>20, s.Limits.Memory)
+	if s.Limits.Memory < market.MinImageMemory {
+		return refuse("a container needs at least %d MiB of memory, and this job asks for %d bytes", market.MinImageMemory>>20, s.Limits.Memory)
 	}
 	if s.Image == nil || s.Image.Ref == "" == !s.Image.Archive.Defined() {
 		return refuse("the job names no image, or two; name one, by reference or by the CID of an archive")

@@ -66,6 +66,9 @@ func (s *supply) equip(ctx context.Context, n *Node, c Provide) (err error) {
 		err = d.Check(limited)
 		cancel()
 	}
+	if misnamed(err) {
+		return errors.New(cut(err))
+	}
 	if named && err != nil {
 		return fmt.Errorf("provider.executors names docker: %w", err)
 	}
@@ -172,10 +175,25 @@ func (s *supply) checkExecutors(ctx context.Context) (checks []control.Check) {
 	return checks
 }
 
-// without says why no images run here, which is only wrong where somebody
-// wants them to.
+// without says why no images run here, and what to do about it. It is only wrong
+// where somebody wants them to, or wrote what makes no sense.
 func (s *supply) without(err error) control.Check {
-	return control.Check{Name: "executor " + market.KindDocker, OK: s.auto, Text: "no images run here: " + cut(err)}
+	c := control.Check{
+		Name: "executor " + market.KindDocker, OK: s.auto && !misnamed(err), Text: "no images run here: " + cut(err), Fix: "do as the sentence says",
+	}
+	if o := (*docker.Obstacle)(nil); errors.As(err, &o) {
+		c.Text, c.Fix = "no images run here: "+o.Why, o.Fix
+	}
+	if s.auto {
+		c.Fix += "; or set provider.executors: wasm where none should"
+	}
+	return c
+}
+
+// misnamed says whether what keeps images from running is a word in the configuration.
+func misnamed(err error) bool {
+	var o *docker.Obstacle
+	return errors.As(err, &o) && o.Misnamed
 }
 
 func (s *supply) checkExecutor(ctx context.Context, e executor.Executor) control.Check {

@@ -26,11 +26,7 @@ func (a *app) doctorCommand() *cobra.Command {
 			err := list(a, checks, func() {
 				rows := make([][]string, 0, len(checks))
 				for _, c := range checks {
-					mark := "ok"
-					if !c.OK {
-						mark = "WRONG"
-					}
-					rows = append(rows, []string{mark, c.Name, c.Text, c.Fix})
+					rows = append(rows, []string{mark(c), c.Name, c.Text, c.Fix})
 				}
 				writeTable(a.out, []string{"", "WHAT", "FOUND", "WHAT TO DO"}, rows)
 			})
@@ -45,6 +41,17 @@ func (a *app) doctorCommand() *cobra.Command {
 	nodeFlags(cmd)
 	cmd.Flags().BoolVar(&noStart, "no-start", false, "start no node where none runs")
 	return cmd
+}
+
+// mark tells what is wrong from what is only less than this machine could do.
+func mark(c control.Check) string {
+	switch {
+	case !c.OK:
+		return "WRONG"
+	case c.Fix != "":
+		return "warn"
+	}
+	return "ok"
 }
 
 // checks goes on to what depends on a thing only while that thing is right.

@@ -55,7 +55,7 @@ type Check struct {
 	Name string `json:"name"` // "clock", "identity", "executor wasm", …
 	OK   bool   `json:"ok"`
 	Text string `json:"text"`          // what was found, one sentence
-	Fix  string `json:"fix,omitempty"` // what to do about it
+	Fix  string `json:"fix,omitempty"` // what to do about it; beside OK: for what this machine could do and doesn't
 }
 
 // ReceiptInfo is the newest receipt of a lease. A client's lease that was paid

@@ -65,7 +65,7 @@ func (e *Executor) daemon(ctx context.Context) (d daemon, err error) {
 		return d, e.unreachable(err)
 	}
 	if older(v.APIVersion, minAPI) {
-		return d, fmt.Errorf("Docker %s speaks API %s, and souk needs %s or newer: install Docker 20.10 or newer", v.Version, v.APIVersion, minAPI) //nolint:staticcheck // a name
+		return d, &Obstacle{Why: fmt.Sprintf("Docker %s speaks API %s, and souk needs %s or newer", v.Version, v.APIVersion, minAPI), Fix: "install Docker 20.10 or newer"}
 	}
 	answer, err := e.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
@@ -96,8 +96,10 @@ func (e *Executor) daemon(ctx context.Context) (d daemon, err error) {
 	if err := d.safe(); err != nil {
 		return d, err
 	}
-	d.Init, err = helper.Find("souk-init", e.cfg.InitPath, "containers")
-	return d, err
+	if d.Init, err = helper.Find("souk-init", e.cfg.InitPath, "containers"); err != nil {
+		return d, err
+	}
+	return d, e.tryDisk(ctx)
 }
 
 // chooseRuntime gives what jobs run on, out of those that the daemon knows.
@@ -109,13 +111,22 @@ func (e *Executor) chooseRuntime(known []string) (string, error) {
 	case want == "" && e.cfg.AllowRunc:
 		want = runc
 	case want == "":
-		return "", errors.New("gVisor's runsc is not installed in Docker, and strangers' jobs don't run on raw runc unless you say so: install runsc (gvisor.dev), or set docker.allow_runc: true")
+		return "", &Obstacle{
+			Why: "gVisor's runsc is not installed in Docker, and strangers' jobs don't run on raw runc unless you say so",
+			Fix: "install runsc (gvisor.dev), or set docker.allow_runc: true",
+		}
 	}
 	if !slices.Contains(known, want) {
-		return "", fmt.Errorf("Docker has no runtime %q; it has %s", want, strings.Join(slices.Sorted(slices.Values(known)), ", ")) //nolint:staticcheck // a name
+		return "", &Obstacle{
+			Why: fmt.Sprintf("docker.runtime is %.40q, and Docker has no such runtime", want),
+			Fix: "set it to one that Docker has (" + strings.Join(slices.Sorted(slices.Values(known)), ", ") + "), or leave it out", Misnamed: true,
+		}
 	}
 	if !strings.HasPrefix(want, runsc) && !e.cfg.AllowRunc {
-		return "", fmt.Errorf("docker.runtime is %q, which shares this machine's kernel with strangers' jobs: set docker.allow_runc: true if you want that, or use runsc", want)
+		return "", &Obstacle{
+			Why: fmt.Sprintf("docker.runtime is %q, which shares this machine's kernel with strangers' jobs", want),
+			Fix: "set docker.allow_runc: true if you want that, or use runsc",
+		}
 	}
 	return want, nil
 }
@@ -126,7 +137,10 @@ func (d daemon) safe() error {
 		return nil
 	}
 	if !d.Seccomp {
-		return errors.New("Docker runs containers without its seccomp filter, so no stranger's job may run on runc: remove seccomp-profile from the daemon's configuration, or use runsc") //nolint:staticcheck // a name
+		return &Obstacle{
+			Why: "Docker runs containers without its seccomp filter, so no stranger's job may run on runc",
+			Fix: "remove seccomp-profile from the daemon's configuration, or use runsc",
+		}
 	}
 	return checkRunc(d.RuncVersion, d.RuncCommit)
 }
@@ -134,18 +148,23 @@ func (d daemon) safe() error {
 // unreachable is a sentence for a daemon that can't be asked.
 func (e *Executor) unreachable(err error) error {
 	at := strings.TrimPrefix(e.api.DaemonHost(), "unix://")
+	o := &Obstacle{Err: err}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("this user may not use Docker at %s: add it to the group docker (sudo usermod -aG docker USER) and log in again (%w)", at, err)
+		o.Why = "this user may not use Docker at " + at
+		o.Fix = "add it to the group docker (sudo usermod -aG docker USER) and log in again"
 	case errors.Is(err, fs.ErrNotExist) && !installed():
-		return fmt.Errorf("Docker is not installed here, as there is neither dockerd nor %s: install it (Debian: apt install docker.io) or set docker.host (%w)", at, err) //nolint:staticcheck // a name
+		o.Why = "Docker is not installed here, as there is neither dockerd nor " + at
+		o.Fix = "install it (Debian: apt install docker.io) or set docker.host"
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no Docker at %s: start it (sudo systemctl start docker), or set docker.host or DOCKER_HOST to where it is (%w)", at, err)
+		o.Why = "there is no Docker at " + at
+		o.Fix = "start it (sudo systemctl start docker), or set docker.host or DOCKER_HOST to where it is"
 	case errors.Is(err, syscall.ECONNREFUSED), client.IsErrConnectionFailed(err):
-		return fmt.Errorf("Docker at %s is stopped: start it (sudo systemctl start docker) (%w)", at, err) //nolint:staticcheck // a name
+		o.Why, o.Fix = "Docker at "+at+" is stopped", "start it (sudo systemctl start docker)"
 	default:
-		return fmt.Errorf("Docker at %s does not answer as it should: %w", at, err) //nolint:staticcheck // a name
+		o.Why, o.Fix = "Docker at "+at+" does not answer as it should", "look into its log (sudo journalctl -u docker)"
 	}
+	return o
 }
 
 // installed says whether there is a daemon that could be started.

@@ -87,7 +87,12 @@ func static(t *testing.T) string {
 	return path
 }
 
+// checked is what Check says of a node that may mount disks.
 func checked(t *testing.T, at string, change func(*Config)) error {
+	return tried(t, at, change, func(context.Context, string) error { return nil })
+}
+
+func tried(t *testing.T, at string, change func(*Config), probe func(context.Context, string) error) error {
 	cfg := Config{Dir: t.TempDir(), Host: "unix://" + at, Node: "test", Source: nothing{}, InitPath: static(t)}
 	if change != nil {
 		change(&cfg)
@@ -95,7 +100,34 @@ func checked(t *testing.T, at string, change func(*Config)) error {
 	e, err := New(cfg)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, e.Close(false)) }()
+	e.probe = probe
 	return e.Check(t.Context())
+}
+
+// A node that may ask Docker and isn't root offered containers, and failed every one.
+func TestCheckTriesWhetherAJobsDiskCanBeMade(t *testing.T) {
+	at := socket(t)
+	daemonThat(t, at, said{api: "1.41", runc: "1.1.12", seccomp: true, runtimes: []string{"runsc"}})
+	refused := &Obstacle{Why: "it may not mount", Fix: "run it as root"}
+	require.ErrorIs(t, tried(t, at, nil, func(context.Context, string) error { return refused }), refused)
+
+	e, err := New(Config{Dir: t.TempDir(), Host: "unix://" + at, Node: "test", Source: nothing{}, InitPath: static(t)})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, e.Close(false)) }()
+	tries, says := 0, error(refused)
+	e.probe = func(_ context.Context, dir string) error {
+		tries++
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "left"), nil, 0o600))
+		return says
+	}
+	require.Error(t, e.Check(t.Context()))
+	says = nil
+	require.NoError(t, e.Check(t.Context()), "what was granted since is found")
+	require.NoError(t, e.Check(t.Context()))
+	require.Equal(t, 2, tries, "what can be done is tried no more")
+	left, err := os.ReadDir(e.waste())
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestCheckSaysWhatIsWrong(t *testing.T) {

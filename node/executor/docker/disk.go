@@ -133,7 +133,10 @@ func attachLoop(file *os.File) (*os.File, error) {
 func mountMemory(at string, limit int64) error {
 	options := fmt.Sprintf("size=%d,nr_inodes=%d,mode=0755", limit+diskSlack, inodes(limit))
 	if err := unix.Mount("souk", at, "tmpfs", mountFlags, options); err != nil {
-		return fmt.Errorf("a disk of limited size for the job can't be mounted, so container jobs can't run: run the node as root (%w)", err)
+		return &Obstacle{
+			Why: "this node may not mount the disk of limited size that each container job has",
+			Fix: "run it as root (sudo souk provide; docs/install.md has what the Debian package's service needs)", Err: err,
+		}
 	}
 	return nil
 }

@@ -111,6 +111,10 @@ type Executor struct {
 	closed   bool
 	detached bool // executions go on without this process
 	seen     bool // the daemon sees what this process mounts
+
+	probing sync.Mutex
+	disks   bool                                        // jobs' disks can be mounted
+	probe   func(ctx context.Context, dir string) error // mounts one in dir
 }
 
 var (
@@ -145,7 +149,7 @@ func New(cfg Config) (*Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Executor{cfg: cfg, api: api, running: map[string]*execution{}}
+	e := &Executor{cfg: cfg, api: api, running: map[string]*execution{}, probe: probeDisk}
 	e.images = newImages(e)
 	err = e.clean()
 	if err == nil {

@@ -79,9 +79,15 @@ func checkRunc(version, commit string) error {
 		return nil
 	}
 	if !ok {
-		return fmt.Errorf("Docker doesn't say which runc it has, so strangers' jobs don't run on it: install runc %s or newer (CVE-2024-21626), or runsc", safeRunc) //nolint:staticcheck // a name
+		return &Obstacle{
+			Why: "Docker doesn't say which runc it has, so strangers' jobs don't run on it",
+			Fix: fmt.Sprintf("install runc %s or newer (CVE-2024-21626), or runsc", safeRunc),
+		}
 	}
-	return fmt.Errorf("runc %s lets containers out (CVE-2024-21626), so no stranger's job may run on it: install runc %s or newer, or runsc", version, safeRunc)
+	return &Obstacle{
+		Why: fmt.Sprintf("runc %s lets containers out (CVE-2024-21626), so no stranger's job may run on it", version),
+		Fix: fmt.Sprintf("install runc %s or newer, or runsc", safeRunc),
+	}
 }
 
 func backported(version string) bool {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -53,6 +54,11 @@ type Provide struct {
 	Executors   []string // kinds of job, or AutoExecutors; empty: that
 	Docker      Docker
 	Challenge   prover.Mode // whose challenges are answered; empty: anybody's
+}
+
+// auto tells whether Docker is only for where it works.
+func (p *Provide) auto() bool {
+	return len(p.Executors) == 0 || slices.Contains(p.Executors, AutoExecutors)
 }
 
 // Defaults of what a provider leases out.

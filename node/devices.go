@@ -30,7 +30,8 @@ const faultTimeout = 10 * time.Second
 type stock struct {
 	inventory *device.Inventory
 	leased    []device.Device // what the provider began with
-	busy      []string        // of these, the IDs of those that others use at the moment
+	busy      []string        // of these, the IDs of those that aren't offered at the moment
+	looked    bool            // real ones were looked for
 	log       *slog.Logger
 
 	free     *capacity.Capacity // nil before serve
@@ -52,6 +53,10 @@ type lessor interface {
 // pass them to a job: without one they aren't looked for, and stay free for
 // other processes.
 func newStock(ctx context.Context, d Devices, simulated []string, real bool, log *slog.Logger) (*stock, error) {
+	return stocked(ctx, device.Options{Policy: d.Policy, Hold: true}, simulated, real, log)
+}
+
+func stocked(ctx context.Context, o device.Options, simulated []string, real bool, log *slog.Logger) (*stock, error) {
 	find := sources.Simulated
 	if real {
 		find = sources.All
@@ -60,23 +65,26 @@ func newStock(ctx context.Context, d Devices, simulated []string, real bool, log
 	if err != nil {
 		return nil, err
 	}
-	return stockOf(ctx, device.Options{Policy: d.Policy, Passable: docker.Passable}, log, all...), nil
+	o.Passable = docker.Passable
+	s := stockOf(ctx, o, log, all...)
+	s.looked = real
+	return s, nil
 }
 
 // stockOf is the stock of what those sources find.
 func stockOf(ctx context.Context, o device.Options, log *slog.Logger, all ...device.Source) *stock {
 	s := &stock{log: log}
-	o.Hold, o.Leased, o.Tell = true, s.isLeased, s.changed
+	o.Leased, o.Tell = s.isLeased, s.changed
 	s.inventory = device.NewInventory(o, all...)
 	findings, err := s.inventory.Look(ctx)
 	if err != nil {
 		s.failed(err) // the other sources' devices are leased out all the same
 	}
 	for _, f := range findings {
-		switch onlyBusy := !slices.ContainsFunc(f.Obstacles, func(o device.Obstacle) bool { return o.Code != device.Busy }); {
+		switch {
 		case f.Offered():
 			s.leased = append(s.leased, f.Device)
-		case onlyBusy: // with a lease of before a restart, perhaps
+		case !slices.ContainsFunc(f.Obstacles, lasting): // with a lease of before a restart, perhaps
 			s.leased = append(s.leased, f.Device)
 			s.busy = append(s.busy, f.Device.ID)
 		}
@@ -84,11 +92,14 @@ func stockOf(ctx context.Context, o device.Options, log *slog.Logger, all ...dev
 			log.Info("device not offered", "device", f.Device.ID, "model", f.Device.Model, "why", o.Text)
 		}
 	}
-	for _, name := range s.inventory.Unmatched() {
-		log.Warn("devices.reserve names a device that isn't here", "name", name)
+	if why := s.inventory.Misnamed(); why != "" {
+		log.Warn(why)
 	}
 	return s
 }
+
+// lasting tells whether a device can't have been leased out a moment ago.
+func lasting(o device.Obstacle) bool { return o.Code != device.Busy && o.Code != device.Withheld }
 
 // serve tells the stock where what becomes of its devices is to be told. It is
 // called once, before watch and before the provider starts.
@@ -160,10 +171,17 @@ func (s *stock) broken() bool {
 }
 
 // lacking says why devices that are here aren't offered, a sentence each. What
-// their owner reserved, or never could be leased, goes without saying.
+// their owner reserved, or never could be leased, goes without saying; words of
+// devices.reserve that mean nothing are said once for all.
 func (s *stock) lacking() (sentences []string) {
 	if err := s.lastFailure(); err != nil {
 		sentences = append(sentences, err.Error())
+	}
+	if why := s.inventory.Misnamed(); why != "" {
+		sentences = append(sentences, why)
+	}
+	if s.looked && s.lastFailure() == nil && len(s.inventory.Latest()) == 0 {
+		sentences = append(sentences, "GPU: none found; `souk devices` says why")
 	}
 	for _, f := range s.inventory.Latest() {
 		if slices.ContainsFunc(f.Obstacles, expected) {
@@ -177,7 +195,7 @@ func (s *stock) lacking() (sentences []string) {
 }
 
 func expected(o device.Obstacle) bool {
-	return o.Code == device.Reserved || o.Code == device.Partitioned || o.Code == device.NoMemory
+	return o.Code == device.Reserved || o.Code == device.Withheld || o.Code == device.Partitioned || o.Code == device.NoMemory
 }
 
 // fault looks at devices under which a job failed.

@@ -24,7 +24,7 @@ func (b *backend) Doctor(ctx context.Context) ([]control.Check, error) {
 	n := b.n
 	checks := []control.Check{n.checkKey(), n.checkBooks(), n.checkClock(), n.checkDisk(), n.checkNetwork()}
 	if n.supply == nil {
-		return append(checks, control.Check{Name: "executors", OK: true, Text: "this node makes no offers, so nothing runs here; ask again while `souk provide` runs"}), nil
+		return append(checks, control.Check{Name: "executors", OK: true, Text: "this node makes no offers, so no jobs run here"}), nil
 	}
 	return append(checks, n.supply.check(ctx)...), nil
 }
@@ -79,11 +79,17 @@ func (s *supply) check(ctx context.Context) []control.Check {
 
 // checkDevices finds a device wrong that needs mending; one that is only in use is not.
 func (s *supply) checkDevices() control.Check {
-	c := control.Check{Name: "devices", OK: !s.stock.broken(), Text: deviceText(s.stock.free.Total().Devices) + "; " + hostText(s.machine)}
-	if why := s.stock.lacking(); len(why) > 0 {
+	misnamed := len(s.stock.inventory.Unmatched()) > 0
+	c := control.Check{Name: "devices", OK: !s.stock.broken() && !misnamed, Text: deviceText(s.stock.free.Total().Devices) + "; " + hostText(s.machine)}
+	if why := s.stock.lacking(); len(s.stock.inventory.Latest()) == 0 {
+		c.Text = strings.Join(append([]string{c.Text}, why...), "; ")
+	} else if len(why) > 0 {
 		c.Text += "; not offered: " + strings.Join(why, "; ")
 	}
-	if !c.OK {
+	switch {
+	case misnamed:
+		c.Fix = "correct devices.reserve, or take from it what is not here any more; `souk devices` lists what is"
+	case !c.OK:
 		c.Fix = "do as the sentence says; `souk devices` shows when it is well"
 	}
 	return c

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"souk/node/control"
@@ -50,7 +51,7 @@ func (s *supply) equip(ctx context.Context, n *Node, c Provide) (err error) {
 		return err
 	}
 	n.onClose(func() error { return s.wasm.Close(true) })
-	auto := len(c.Executors) == 0 || slices.Contains(c.Executors, AutoExecutors)
+	auto := c.auto()
 	if auto || slices.Contains(c.Executors, market.KindWASM) {
 		s.executors = append(s.executors, s.wasm)
 	}
@@ -152,12 +153,15 @@ func (n *Node) external() (addrs []netip.Addr) {
 
 // dockerName tells this node's containers from those of others on one daemon.
 func (n *Node) dockerName() string {
-	sum := sha256.Sum256([]byte(n.ID().String() + "\x00" + n.cfg.Dir))
+	id, _ := peer.IDFromPrivateKey(n.cfg.Key) // this node's own: it can't fail any more
+	sum := sha256.Sum256([]byte(id.String() + "\x00" + n.cfg.Dir))
 	return "souk-" + hex.EncodeToString(sum[:8])
 }
 
 // platform is what images have to be for.
 func platform() string { return "linux/" + runtime.GOARCH }
+
+const noSandbox = "install souk-sandbox beside souk, or set provider.sandbox"
 
 // isolated is an executor that can say what shuts jobs in.
 type isolated interface {
@@ -202,7 +206,7 @@ func (s *supply) checkExecutor(ctx context.Context, e executor.Executor) control
 		if e.Kind() == market.KindDocker {
 			return s.without(err)
 		}
-		c.OK, c.Text, c.Fix = false, err.Error(), "install souk-sandbox beside souk, or set provider.sandbox"
+		c.OK, c.Text, c.Fix = false, err.Error(), noSandbox
 		return c
 	}
 	if i, ok := e.(isolated); ok {

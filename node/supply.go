@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -62,8 +61,7 @@ func (n *Node) sell(ctx context.Context) (err error) {
 	if err := s.equip(ctx, n, c); err != nil {
 		return err
 	}
-	real := slices.ContainsFunc(s.executors, func(e executor.Executor) bool { return e.Kind() != market.KindWASM })
-	if s.stock, err = newStock(ctx, c.Devices, c.SimulateGPU, real, n.cfg.Log); err != nil {
+	if s.stock, err = newStock(ctx, c.Devices, c.SimulateGPU, s.passing(), n.cfg.Log); err != nil {
 		return err
 	}
 	n.onClose(s.stock.inventory.Close)

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"souk/node/config"
 )
 
 func (a *app) configCommand() *cobra.Command {
@@ -21,7 +23,7 @@ func (a *app) configCommand() *cobra.Command {
 			return list(a, cfg.Values, func() {
 				rows := make([][]string, 0, len(cfg.Values))
 				for _, v := range cfg.Values {
-					rows = append(rows, []string{v.Key, orDash(strings.Join(v.Values, ", ")), v.Origin})
+					rows = append(rows, []string{v.Key, valueText(v), v.Origin})
 				}
 				writeTable(a.out, []string{"KEY", "VALUE", "FROM"}, rows)
 			})
@@ -30,4 +32,12 @@ func (a *app) configCommand() *cobra.Command {
 	nodeFlags(show)
 	cmd.AddCommand(show, a.limitsCommand())
 	return cmd
+}
+
+// valueText is a value, or in brackets what one that is 0 or empty stands for.
+func valueText(v config.Value) string {
+	if v.Means != "" {
+		return "(" + v.Means + ")"
+	}
+	return orDash(strings.Join(v.Values, ", "))
 }

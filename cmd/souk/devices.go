@@ -70,8 +70,8 @@ func (a *app) devicesCommand() *cobra.Command {
 			if err := a.showDevices(findings, a.ownNode(ctx, cfg.DataDir)); err != nil {
 				return err
 			}
-			for _, name := range v.Unmatched() {
-				fmt.Fprintf(a.err, "warning: devices.reserve names %s, and no device here is called so\n", name)
+			if why := v.Misnamed(); why != "" {
+				fmt.Fprintln(a.err, "warning:", why)
 			}
 			if len(findings) == 0 {
 				fmt.Fprintln(a.err, "no GPU was found; this is what was looked for:")

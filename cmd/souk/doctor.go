@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"souk/node"
 	"souk/node/config"
 	"souk/node/control"
 	"souk/node/identity"
@@ -18,7 +19,8 @@ func (a *app) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what is wrong with this machine, key, network, clock and executors, and what to do",
-		Long: "Looks at what can be seen without a node, then asks the node, which it starts for that if none runs. Ends with 1 if something is wrong.\n" +
+		Long: "Looks at what can be seen without a node, then asks the node, which it starts for that if none runs. Where no provider runs, it also says\n" +
+			"what `souk provide` would offer, and what is in the way. Ends with 1 if something is wrong.\n" +
 			"With --no-start, a node that doesn't run is wrong: for a health check beside a node that is meant to run.",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
@@ -66,14 +68,15 @@ func (a *app) checks(ctx context.Context, cmd *cobra.Command, noStart bool) []co
 		checks = append(checks, control.Check{Name: name, OK: true, Text: text})
 		return true
 	}
-	if !add("data directory", fmt.Sprintf("%s (%s)", dir, origin), checkDir(dir), "run `souk init`, or name another directory with --data-dir") {
+	err := checkDir(dir)
+	if !add("data directory", fmt.Sprintf("%s (%s)", dir, origin), err, dirFix(dir, err)) {
 		return checks
 	}
-	_, err := a.config(cmd)
+	cfg, err := a.config(cmd)
 	if !add("config", config.File(dir), err, "correct it; `souk config show` prints what holds") {
 		return checks
 	}
-	_, err = identity.Load(keyFile(dir), a.passphrase)
+	key, err := identity.Load(keyFile(dir), a.passphrase)
 	if !add("key", keyFile(dir), err, keyFix(err)) {
 		return checks
 	}
@@ -93,7 +96,11 @@ func (a *app) checks(ctx context.Context, cmd *cobra.Command, noStart bool) []co
 	if err != nil {
 		add("node's own checks", "", err, "see "+control.LogPath(dir))
 	}
-	return append(checks, found...)
+	checks = append(checks, found...)
+	if s, err := n.Status(ctx); err == nil && s.Providing == nil && !noStart {
+		checks = append(checks, node.Prospect(ctx, node.Config{Dir: dir, Key: key, Provide: supply(cfg.Config)})...)
+	}
+	return checks
 }
 
 // leave ends the node that was started only to be looked at: `souk provide` is
@@ -121,6 +128,15 @@ func keyFix(err error) string {
 	return "put back a backup of it, or move it away and make a new one with `souk init`"
 }
 
+var errOpenDir = errors.New("is open to other users")
+
+func dirFix(dir string, err error) string {
+	if errors.Is(err, errOpenDir) {
+		return "close it: chmod 700 " + quoted(dir)
+	}
+	return "run `souk init`, or name another directory with --data-dir"
+}
+
 // checkDir tells why dir can't hold a node.
 func checkDir(dir string) error {
 	info, err := os.Stat(dir)
@@ -132,7 +148,7 @@ func checkDir(dir string) error {
 	case !info.IsDir():
 		return fmt.Errorf("%s is no folder", dir)
 	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%s is open to other users (%s); chmod 700 closes it", dir, info.Mode().Perm())
+		return fmt.Errorf("%s %w (%s)", dir, errOpenDir, info.Mode().Perm())
 	}
 	probe, err := os.CreateTemp(dir, ".doctor-")
 	if err != nil {

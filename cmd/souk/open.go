@@ -45,8 +45,8 @@ func (a *app) openNode(ctx context.Context, c config.Config, provide bool) (Node
 
 func supply(c config.Config) *node.Provide {
 	p, d := c.Provider, c.Docker
-	return &node.Provide{
-		Price: *p.Price, Tick: p.Tick, MaxTime: p.MaxTime, CPU: p.CPU, Memory: p.Memory, Disk: p.Disk, Slots: p.Slots,
+	out := &node.Provide{
+		Tick: p.Tick, MaxTime: p.MaxTime, CPU: p.CPU, Memory: p.Memory, Disk: p.Disk, Slots: p.Slots,
 		SimulateGPU: p.SimulateGPU, Prepay: p.PrepayTicks, Caps: provider.Caps{Peer: p.CapPeer, Total: p.CapTotal}, SandboxPath: p.Sandbox,
 		Devices:   node.Devices{Policy: policyOf(c.Devices), Shared: c.Devices.Shared},
 		Challenge: prover.Mode(p.Challenge),
@@ -55,6 +55,10 @@ func supply(c config.Config) *node.Provide {
 			Auth: d.Auth, Registries: d.Registries, Egress: d.Egress, InitPath: d.InitPath, EgressPath: d.EgressPath,
 		},
 	}
+	if p.Price != nil { // the doctor does without
+		out.Price = *p.Price
+	}
+	return out
 }
 
 func (a *app) logger(c config.Config) *slog.Logger {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"souk/internal/quantity"
+	"souk/node/config"
 	"souk/node/control"
 )
 
@@ -23,7 +24,7 @@ func (a *app) provideCommand() *cobra.Command {
 				return err
 			}
 			if cfg.Provider.Price == nil {
-				return usage("a provider needs a price per hour: --price 0.40/h, or provider.price in %s", cfg.DataDir)
+				return usage("a provider needs a price per hour: --price 0.40/h, or provider.price in %s", config.File(cfg.DataDir))
 			}
 			err = a.serve(ctx, &cfg.Config, true, 0, a.showProvider)
 			if ctx.Err() != nil {

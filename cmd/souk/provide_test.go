@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"souk/node/config"
 	"souk/node/control"
 )
 
@@ -13,4 +14,10 @@ func TestAPriceThatWasRoundedUpSaysSo(t *testing.T) {
 	require.Equal(t, "0.4032/h (0.40/h rounded up to whole millionths of a USD a tick)", asksText(o))
 	o.Asked = o.PricePerHour
 	require.Equal(t, "0.4032/h", asksText(o))
+}
+
+func TestWithoutAPriceTheConfigFileIsNamed(t *testing.T) {
+	d := newDesk(t)
+	require.Equal(t, exitUsage, d.souk("provide"))
+	require.Contains(t, d.err.String(), "provider.price in "+config.File(d.dir))
 }

@@ -18,17 +18,17 @@ func dockerFields() []field {
 		}
 	}
 	return []field{
-		one(p+"host", "the daemon, such as unix:///var/run/docker.sock; none: $DOCKER_HOST, else that", "", text(func(c *Config) *string { return &c.Docker.Host })),
+		one(p+"host", "the daemon's address", "", text(func(c *Config) *string { return &c.Docker.Host })).or("$DOCKER_HOST, else unix:///var/run/docker.sock"),
 		one(p+"allow_runc", "let strangers' containers share this machine's kernel where runsc (gVisor) is not installed", "false", func(c *Config, s string) error { return boolean(&c.Docker.AllowRunc, s) }),
-		one(p+"runtime", "what containers run on; none: runsc where installed, else runc if docker.allow_runc", "", text(func(c *Config) *string { return &c.Docker.Runtime })),
+		one(p+"runtime", "what containers run on", "", text(func(c *Config) *string { return &c.Docker.Runtime })).or("runsc where installed, else runc if docker.allow_runc"),
 		one(p+"pull", "pull images that jobs name; false: only archives, and what is here", "true", func(c *Config, s string) error { return boolean(&c.Docker.Pull, s) }),
-		one(p+"max_image", "the largest image, unpacked; 0: 64GiB", "0", func(c *Config, s string) error { return size(&c.Docker.MaxImage, s) }),
-		one(p+"cache", "how much of images is kept for later jobs; 0: 100GiB", "0", func(c *Config, s string) error { return size(&c.Docker.Cache, s) }),
-		one(p+"auth", "path of a Docker config.json with your registries' credentials; none: images are pulled without", "", readAuth),
+		one(p+"max_image", "the largest image, unpacked", "0", func(c *Config, s string) error { return size(&c.Docker.MaxImage, s) }).or("64GiB"),
+		one(p+"cache", "how much of images is kept for later jobs", "0", func(c *Config, s string) error { return size(&c.Docker.Cache, s) }).or("100GiB"),
+		one(p+"auth", "path of a Docker config.json with your registries' credentials", "", readAuth).or("images are pulled without"),
 		many(p+"registries", "registries with private addresses that images may come from, as host or host:port", readRegistries),
 		one(p+"egress", "where jobs may connect to: none, or public, which are the public places that their leases name", "none", readEgress),
-		one(p+"init_helper", "path of the souk-init program; none: beside souk, else in $PATH", "", text(func(c *Config) *string { return &c.Docker.InitPath })),
-		one(p+"egress_helper", "path of the souk-egress program; none: beside souk, else in $PATH", "", text(func(c *Config) *string { return &c.Docker.EgressPath })),
+		one(p+"init_helper", "path of the souk-init program", "", text(func(c *Config) *string { return &c.Docker.InitPath })).or("beside souk, else in $PATH"),
+		one(p+"egress_helper", "path of the souk-egress program", "", text(func(c *Config) *string { return &c.Docker.EgressPath })).or("beside souk, else in $PATH"),
 	}
 }
 

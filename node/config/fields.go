@@ -24,6 +24,7 @@ type field struct {
 	doc     string
 	initial []string // nil: nothing
 	list    bool
+	blank   string // what holds where the value is 0 or empty, in words
 	read    func(c *Config, text []string) error
 }
 
@@ -36,7 +37,7 @@ func networkFields() []field {
 	return []field{
 		one("network", "the market to trade in; each network is a world of its own", "souk", readNetwork),
 		many("bootstrap", "nodes to join by: multiaddrs with /p2p/PEER-ID, or /dnsaddr/NAME", func(c *Config, v []string) error { return addrs(&c.Bootstrap, v) }),
-		many("listen", "multiaddrs to listen on, such as /ip4/0.0.0.0/udp/4001/quic-v1; none: any free port", func(c *Config, v []string) error { return addrs(&c.Listen, v) }),
+		many("listen", "multiaddrs to listen on, such as /ip4/0.0.0.0/udp/4001/quic-v1", func(c *Config, v []string) error { return addrs(&c.Listen, v) }).or("any free port"),
 		one("mdns", "find peers on the local network", "true", func(c *Config, s string) error { return boolean(&c.MDNS, s) }),
 		one("loopback", "never talk outside this machine (testnets)", "false", func(c *Config, s string) error { return boolean(&c.Loopback, s) }),
 		one("region", "where this machine stands: any, eu, na, ap, sa, me or af", "any", readRegion),
@@ -50,10 +51,10 @@ func providerFields() []field {
 	return []field{
 		one(p+"price", "asked per hour, such as 0.40/h; souk provide needs one", "", readPrice),
 		one(p+"tick", "how often is paid, from 1s to 1h: what each side risks with a stranger", "60s", readTick),
-		one(p+"cpu", "cores to lease out; 0: all", "0", func(c *Config, s string) error { return whole(&c.Provider.CPU, s, market.MaxCPU) }),
-		one(p+"memory", "memory to lease out, such as 8GiB; 0: four fifths", "0", func(c *Config, s string) error { return size(&c.Provider.Memory, s) }),
-		one(p+"disk", "disk to lease out; 0: four fifths of what is free", "0", func(c *Config, s string) error { return size(&c.Provider.Disk, s) }),
-		one(p+"slots", "executions at one time; 0: four per core", "0", func(c *Config, s string) error { return whole(&c.Provider.Slots, s, 4096) }),
+		one(p+"cpu", "cores to lease out", "0", func(c *Config, s string) error { return whole(&c.Provider.CPU, s, market.MaxCPU) }).or("all"),
+		one(p+"memory", "memory to lease out, such as 8GiB", "0", func(c *Config, s string) error { return size(&c.Provider.Memory, s) }).or("four fifths of what is there"),
+		one(p+"disk", "disk to lease out", "0", func(c *Config, s string) error { return size(&c.Provider.Disk, s) }).or("four fifths of what is free"),
+		one(p+"slots", "executions at one time", "0", func(c *Config, s string) error { return whole(&c.Provider.Slots, s, 4096) }).or("four per core"),
 		many(p+"simulate_gpu", "GPUs to pretend to have, such as RTX 4090:2; nothing runs on them", readSimulated),
 		list(p+"executors", "what runs jobs: wasm, docker, or auto, which is wasm, and docker where it works", []string{"auto"}, readExecutors),
 		one(p+"max_time", "the longest running time of a lease", "24h", func(c *Config, s string) error {
@@ -66,10 +67,10 @@ func providerFields() []field {
 			return duration(&c.Provider.AdvertiseEvery, s, time.Second, time.Hour)
 		}),
 		one(p+"challenge", "who may have the devices prove their speed: free (anybody, a few seconds), lease (under a running lease) or off", "free", readChallenge),
-		one(p+"sandbox", "path of the souk-sandbox program; none: beside souk, else in $PATH", "", func(c *Config, s string) error {
+		one(p+"sandbox", "path of the souk-sandbox program", "", func(c *Config, s string) error {
 			c.Provider.Sandbox = s
 			return nil
-		}),
+		}).or("beside souk, else in $PATH"),
 	}
 }
 
@@ -95,6 +96,16 @@ func one(key, doc, initial string, read func(*Config, string) error) field {
 	if initial != "" {
 		f.initial = []string{initial}
 	}
+	return f
+}
+
+// or says what 0, or no value, stands for.
+func (f field) or(blank string) field {
+	word := "none"
+	if f.initial != nil {
+		word = "0"
+	}
+	f.doc, f.blank = f.doc+"; "+word+": "+blank, blank
 	return f
 }
 

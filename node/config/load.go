@@ -33,6 +33,8 @@ type Value struct {
 	Key    string   `json:"key"`
 	Values []string `json:"value"`
 	Origin string   `json:"origin"` // "default", "FILE:LINE", "SOUK_…" or "--flag"
+	// Means is what holds where the value is 0 or empty and that isn't what holds: "all".
+	Means string `json:"means,omitempty"`
 }
 
 // Loaded is a Config and where each of its values came from.
@@ -95,6 +97,9 @@ func (l *Loaded) fill(k *koanf.Koanf, origins map[string]string) error {
 			if err := f.read(&l.Config, v.Values); err != nil {
 				return &Error{Origin: v.Origin, Key: f.key, Reason: err.Error()}
 			}
+		}
+		if text := strings.Join(v.Values, ""); text == "" || text == "0" {
+			v.Means = f.blank
 		}
 		l.Values = append(l.Values, v)
 	}

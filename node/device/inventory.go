@@ -52,9 +52,11 @@ type Inventory struct {
 	locks   map[string]deviceLock // guarded by looking
 	before  map[string]standing   // by device ID, guarded by looking
 	numbers map[string]int        // by device ID: the how manieth that was ever seen, guarded by looking
+	meant   map[string]bool       // the words of devices.reserve that ever meant a device, guarded by looking
 
-	mu     sync.Mutex
-	latest []Finding
+	mu        sync.Mutex
+	latest    []Finding
+	unmatched []string // the other words
 }
 
 // NewInventory asks the sources in that order, as Detect does. Nothing is
@@ -72,7 +74,7 @@ func NewInventory(o Options, sources ...Source) *Inventory {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	v := &Inventory{options: o, sources: guard(sources), locks: map[string]deviceLock{}, before: map[string]standing{}, numbers: map[string]int{}, locker: lockDevice}
+	v := &Inventory{options: o, sources: guard(sources), locks: map[string]deviceLock{}, before: map[string]standing{}, numbers: map[string]int{}, meant: map[string]bool{}, locker: lockDevice}
 	if !o.Hold {
 		v.locker = func(id string) (deviceLock, error) { return nil, checkDevice(id) }
 	}
@@ -95,6 +97,8 @@ func (v *Inventory) look(ctx context.Context) ([]Finding, error) {
 	for _, l := range v.locks {
 		l.forget()
 	}
+	v.number(devices)
+	unmatched := v.reserve(devices)
 	findings := make([]Finding, 0, len(devices))
 	ways := map[string]error{}
 	for _, d := range devices {
@@ -103,13 +107,12 @@ func (v *Inventory) look(ctx context.Context) ([]Finding, error) {
 			way = v.options.Passable(ctx, d.Vendor)
 			ways[d.Vendor] = way
 		}
-		n, known := v.numbers[d.ID]
-		if !known { // it keeps its number when others vanish: devices.reserve may say it
-			n = len(v.numbers)
-			v.numbers[d.ID] = n
-		}
+		n := v.numbers[d.ID]
 		f := Finding{Number: n, Device: d, Use: v.read(ctx, d)}
 		f.Obstacles = v.options.Policy.judge(d, n, f.Use.without(os.Getpid()), v.options.Leased(d.ID))
+		if len(unmatched) > 0 && !v.options.Policy.reserves(d, n) {
+			f.Obstacles = append(f.Obstacles, withheld(unmatched))
+		}
 		if way != nil {
 			f.Obstacles = append(f.Obstacles, obstacle(NoWay, "%v", way))
 		}
@@ -120,7 +123,7 @@ func (v *Inventory) look(ctx context.Context) ([]Finding, error) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.latest = slices.Clone(findings)
+	v.latest, v.unmatched = slices.Clone(findings), unmatched
 	return findings, err
 }
 
@@ -177,11 +180,6 @@ func (v *Inventory) Latest() []Finding {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return slices.Clone(v.latest)
-}
-
-// Unmatched are the words of devices.reserve that meant none of the devices.
-func (v *Inventory) Unmatched() []string {
-	return v.options.Policy.unmatched(v.Latest())
 }
 
 // Explain says, of each source that can, what it looked for.

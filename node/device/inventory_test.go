@@ -119,7 +119,7 @@ func TestADeviceIsOfferedUnlessSomethingSpeaksAgainstIt(t *testing.T) {
 		"reserved by address":          {device: d, policy: Policy{Reserve: []string{"0000:00:00.0"}}, want: []Code{Reserved}},
 		"reserved by model":            {device: d, policy: Policy{Reserve: []string{"RTX 4090"}}, want: []Code{Reserved}},
 		"reserved by its GPU":          {device: slice, policy: Policy{Reserve: []string{"GPU-parent"}}, want: []Code{Reserved}},
-		"others reserved":              {device: d, policy: Policy{Reserve: []string{"1", "A100", "", "GPU-x", "0000:01:00.0"}}},
+		"others reserved, not here":    {device: d, policy: Policy{Reserve: []string{"1", "A100", "", "GPU-x", "0000:01:00.0"}}, want: []Code{Withheld}},
 		"no memory of its own":         {device: none, want: []Code{NoMemory}},
 		"simulated ones are never use": {device: simulated, use: Use{Memory: 20 * gib}},
 	} {
@@ -240,4 +240,23 @@ func TestWatchTellsWhatChangedUntilItsContextEnds(t *testing.T) {
 		cancel()
 		synctest.Wait()
 	})
+}
+
+// Whoever mistypes the GPU that they keep must not lease it to strangers. Whose
+// reserved GPU comes late, or goes later, leases out the others all the same.
+func TestWhileAWordOfReserveMeansNothingNoDeviceIsOffered(t *testing.T) {
+	all := []Device{real(t, 0), real(t, 1)}
+	source := &driver{name: "test", devices: all[:1]}
+	v := stock(t, Options{Policy: Policy{Reserve: []string{all[1].ID}}}, source)
+	require.Equal(t, []Code{Withheld}, codes(t, v))
+	require.Contains(t, v.Misnamed(), "devices.reserve names "+all[1].ID+", and no device here is called so")
+	require.Contains(t, v.Misnamed(), "there is 0 ("+all[0].Model+", "+all[0].ID+")")
+	source.devices = all
+	findings, err := v.Look(t.Context())
+	require.NoError(t, err)
+	require.True(t, findings[0].Offered())
+	require.Equal(t, Reserved, findings[1].Obstacles[0].Code)
+	source.devices = all[:1]
+	require.Empty(t, codes(t, v), "its owner named it rightly, and it is gone")
+	require.Empty(t, v.Misnamed())
 }

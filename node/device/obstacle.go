@@ -23,6 +23,7 @@ const (
 	NoWay       Code = "no_way"      // nothing here can pass it to a job
 	Taken       Code = "taken"       // another souk process offers it
 	Busy        Code = "busy"        // processes that are no lease's use it
+	Withheld    Code = "withheld"    // devices.reserve names something that isn't here, so this may be meant
 )
 
 // Obstacle is one reason for which a device isn't offered.
@@ -66,13 +67,6 @@ func names(name string, d Device, n int) bool {
 	}
 	return name == fmt.Sprint(n) || d.Bus != "" && strings.EqualFold(name, d.Bus) ||
 		name == d.ID || name == d.Detail.Parent || slices.Contains(d.Slugs(), Slug(name))
-}
-
-// unmatched are the words of Reserve that mean none of the findings: typing errors, perhaps.
-func (p Policy) unmatched(findings []Finding) []string {
-	return slices.DeleteFunc(slices.Clone(p.Reserve), func(name string) bool {
-		return slices.ContainsFunc(findings, func(f Finding) bool { return names(name, f.Device, f.Number) })
-	})
 }
 
 // judge adds the owner's word to what the driver says. Use counts only while

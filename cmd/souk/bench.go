@@ -50,7 +50,7 @@ func (a *app) benchDeviceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "device",
 		Short: "Measure each GPU here: products modulo a prime, and reading its memory",
-		Long: "Runs on each device what a challenge asks for: products of matrices of 32-bit integers modulo 2^31-1, then fills memory,\n" +
+		Long: "Runs on each device what a challenge asks for: products of matrices of 32-bit integers modulo 2^31-1, then fills memory, " +
 			"reads it once, and walks through it at random. The answers are checked, so a device that computes wrongly is told.\n" +
 			"A device that a node here offers is left alone. CUDA is used where it is, else OpenCL.",
 		Args: usageArgs(cobra.NoArgs),

@@ -36,6 +36,7 @@ type fakeNode struct {
 	plan      client.Plan
 	events    chan client.Event
 	submitted *jobfile.Spec
+	receipt   *control.ReceiptInfo // in place of the usual one
 	cancelled chan struct{}
 	written   []string // folders of outputs
 	jobs      []control.JobInfo
@@ -105,7 +106,11 @@ func (f *fakeNode) Job(_ context.Context, id string) (control.JobInfo, error) {
 }
 
 func (f *fakeNode) Receipts(context.Context) ([]control.ReceiptInfo, error) {
-	return []control.ReceiptInfo{{Lease: "abc", Role: "client", Seq: 2}}, nil
+	r := control.ReceiptInfo{Lease: "abc", Role: "client", Seq: 2}
+	if f.receipt != nil {
+		r = *f.receipt
+	}
+	return []control.ReceiptInfo{r}, nil
 }
 
 func (f *fakeNode) Bundle(context.Context, string) (market.Bundle, error) { return f.bundle, nil }

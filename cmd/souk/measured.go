@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/spf13/cobra"
 
+	"souk/internal/pattern"
 	"souk/internal/quantity"
 	"souk/node/client"
 	"souk/node/control"
@@ -62,15 +63,23 @@ func (a *app) benchChallengeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "challenge PEER|JOB",
 		Short: "Challenge a provider's free GPUs, or those of a running job: all at once",
-		Long: "Has the provider multiply matrices, fill its memory and read it, and checks what it answers. What was measured is signed by\n" +
-			"this node and goes back to the provider, for its offer. Takes up to three minutes of its time; it may refuse.\n" +
-			"Of a running job, named by its ID, the leased GPUs are challenged beside the job: no time is held against them, their memory is\n" +
-			"left to the job, and nothing is measured; wrong numbers are found out.",
-		Args: usageArgs(cobra.ExactArgs(1)),
+		Long: "Has the provider multiply matrices, fill its memory and read it, and checks what it answers. " +
+			"What was measured is signed by this node and goes back to the provider, for its offer. Takes up to three minutes of its time; it may refuse.\n" +
+			"Of a running job the leased GPUs are challenged beside the job: no time is held against them, " +
+			"their memory is left to the job, and nothing is measured; wrong numbers are found out.\n" +
+			"PEER is a peer ID, or its end as tables show it where only one provider has it; JOB is a job's ID, or its beginning.",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return nil
+			}
+			return usage("name one provider or one running job; `souk offers` shows providers, `souk jobs` shows jobs; usage: souk bench challenge PEER|JOB")
+		},
 		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, args []string) error {
-			of = of.named(args[0])
 			n, err := a.node(ctx, cmd)
 			if err != nil {
+				return err
+			}
+			if of, err = of.named(ctx, n, args[0]); err != nil {
 				return err
 			}
 			v, err := n.Challenge(ctx, control.ChallengeOf(of))
@@ -88,15 +97,41 @@ func (a *app) benchChallengeCommand() *cobra.Command {
 
 type challengeOf control.ChallengeOf
 
-// named is what that word means: a peer's ID, or else a job's.
-func (of challengeOf) named(word string) challengeOf {
+var jobPrefix = pattern.Lazy(`^[0-9a-f]{1,64}$`)
+
+// named is what that word means: a peer's ID or the end of one that is offered,
+// or else a job's ID or the beginning of one.
+func (of challengeOf) named(ctx context.Context, n control.Backend, word string) (challengeOf, error) {
 	word = strings.TrimSpace(word)
 	if _, err := peer.Decode(word); err == nil {
 		of.Peer = word
-	} else {
-		of.Job = word
+		return of, nil
 	}
-	return of
+	if jobPrefix().MatchString(word) {
+		of.Job = word
+		return of, nil
+	}
+	offers, err := n.Offers(ctx, control.Need{AllowSimulated: true, All: true})
+	if err != nil {
+		return of, err
+	}
+	of.Peer, err = endingIn(offers, strings.TrimPrefix(word, "…"))
+	return of, err
+}
+
+// endingIn is the one provider whose peer ID ends so.
+func endingIn(offers []client.Candidate, end string) (id string, err error) {
+	found := 0
+	for _, c := range offers {
+		if end != "" && strings.HasSuffix(c.Peer, end) {
+			id = c.Peer
+			found++
+		}
+	}
+	if found == 1 {
+		return id, nil
+	}
+	return "", wire.Refuse(client.NoProvider, "%d of %d providers that answered have an ID that ends in %.60q; `souk offers --json` shows whole IDs", found, len(offers), end)
 }
 
 // tellVerdict prints a verdict; one that accuses is an error besides.

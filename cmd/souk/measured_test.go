@@ -10,6 +10,25 @@ import (
 	"souk/protocol/market"
 )
 
+func TestAProviderIsFoundByTheEndOfItsID(t *testing.T) {
+	offers := []client.Candidate{{Peer: "16Uiu2HAmOneNgbobiA4n"}, {Peer: "16Uiu2HAmTwoXgbobiA4n"}}
+	id, err := endingIn(offers, "NgbobiA4n")
+	require.NoError(t, err)
+	require.Equal(t, offers[0].Peer, id)
+	for _, end := range []string{"bobiA4n", "nobody", ""} {
+		_, err = endingIn(offers, end)
+		require.ErrorContains(t, err, "`souk offers --json` shows whole IDs", end)
+	}
+}
+
+func TestWhatIsAskedWronglyIsSaidInASentence(t *testing.T) {
+	d := newDesk(t)
+	require.Equal(t, exitUsage, d.souk("bench", "challenge"))
+	require.Contains(t, d.err.String(), "name one provider or one running job")
+	require.Equal(t, exitUsage, d.souk("offers", "--executor", "gpu"))
+	require.Contains(t, d.err.String(), "use wasm or docker")
+}
+
 func TestMeasuredOffersShowWhatWhenAndWhoseWord(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
 	one := client.Measured{Devices: "2x RTX 4090", Mops: 1_234_567, MBps: 1_900_400, Touched: 38 << 30, At: now.Add(-3 * time.Hour), By: "16Uiu2HAmMeasurerMeasurer", Own: true}

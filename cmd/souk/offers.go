@@ -10,6 +10,7 @@ import (
 	"souk/node/client"
 	"souk/node/control"
 	"souk/node/jobfile"
+	"souk/protocol/market"
 )
 
 // manyOffers may be cut short: so many answers end a search.
@@ -26,6 +27,9 @@ func (a *app) offersCommand() *cobra.Command {
 			spec, err := jobfile.Partial(jobSettings(cmd))
 			if err != nil {
 				return err
+			}
+			if !slices.Contains([]string{"", market.KindWASM, market.KindDocker}, executor) {
+				return usage("--executor: %.32q is none; use wasm or docker", executor)
 			}
 			n, err := a.node(ctx, cmd)
 			if err != nil {

@@ -51,7 +51,7 @@ func (a *app) runCommand() *cobra.Command {
 	f.StringArray("env", nil, "a variable of the job's environment: NAME=VALUE (repeatable)")
 	f.String("image", "", "a container image: a name, whose digest is looked up, or an archive of docker save (FILE.tar)")
 	f.StringArray("egress", nil, "a public place that an image's job may connect to: HOST:PORT (repeatable)")
-	f.Bool("challenge", false, "have a provider's free devices prove that they are there, before it is leased")
+	f.Bool("challenge", false, "have the GPUs prove that they are there, before they are leased or under the lease")
 	f.Bool("exclusive", false, "take GPUs whole, also of a provider that shares them among its leases")
 	f.Bool("real-time", false, "give the job the real clock and randomness")
 	for name, field := range map[string]string{

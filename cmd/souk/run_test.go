@@ -125,7 +125,7 @@ func TestDryRunSendsNothing(t *testing.T) {
 func TestAnImageIsShownWithItsDigest(t *testing.T) {
 	d := newDesk(t)
 	pinned := "ghcr.io/you/train@sha256:" + strings.Repeat("0a", 32)
-	args := []string{"--total", "0.2", "--image", strings.Replace(pinned, "@", ":2@", 1), "--egress", "example.org:443", "--challenge", "--", "--epochs", "5"}
+	args := []string{"--total", "0.2", "--image", strings.Replace(pinned, "@", ":2@", 1), "--egress", "example.org:443", "--gpu", "any", "--challenge", "--", "--epochs", "5"}
 	require.Zero(t, d.souk(append([]string{"run", "--dry-run"}, args...)...), d.err.String())
 	require.Contains(t, d.out.String(), "image: "+pinned)
 	require.Contains(t, d.out.String(), "args: [--epochs, \"5\"]")

@@ -119,6 +119,21 @@ func TestReceiptFilesNeedNothingButThemselves(t *testing.T) {
 	require.Equal(t, 125, d.souk("receipts", "verify", "gone.car"))
 }
 
+func TestALeaseThatWasBrokenOffIsNotCalledOpen(t *testing.T) {
+	d := newDesk(t)
+	d.node.bundle = markettest.Bundle(markettest.Plan{Units: []uint64{1000, 2000}})
+	d.node.bundle.Receipts = d.node.bundle.Receipts[:0]
+	said := func(outcome string) string {
+		d.out.Reset()
+		d.node.receipt = &control.ReceiptInfo{Lease: "abc", Role: "client", Outcome: outcome, Vouchered: market.NewAmount(120)}
+		require.Zero(t, d.souk("receipts", "verify", "--all"), d.out.String())
+		return d.out.String()
+	}
+	require.Contains(t, said("cheated"), "its provider cheated, and this node ended the lease; 0 receipts, 0.00 USD countersigned; the provider can keep 0.00012 USD at most, 0.00012 USD of it prepaid")
+	require.Contains(t, said("lost"), "this node gave the lease up (lost)")
+	require.Contains(t, said("running"), "not ended yet")
+}
+
 // Whoever gets the file needs no node and no view on who is right.
 func TestAFileProvesThatAProviderSignedTwoReceiptsWithOneNumber(t *testing.T) {
 	d := newDesk(t)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"souk/node/client"
+	"souk/node/control"
 	"souk/protocol/market"
 	"souk/protocol/receiptfile"
 )
@@ -92,7 +94,11 @@ func (a *app) verifyAll(ctx context.Context, cmd *cobra.Command) error {
 		if err != nil {
 			return err
 		}
-		v, err := a.showVerdict("lease "+short(r.Lease), bundle)
+		v, err := judge("lease "+short(r.Lease), bundle)
+		if err == nil {
+			v = v.broken(r)
+			err = a.printVerdict(v)
+		}
 		switch {
 		case err != nil:
 			return err
@@ -109,6 +115,25 @@ func (a *app) verifyAll(ctx context.Context, cmd *cobra.Command) error {
 		return &exit{exitFault}
 	}
 	return nil
+}
+
+// broken says of a lease without a last receipt that its client ended it, and
+// what that may have cost.
+func (v verdict) broken(r control.ReceiptInfo) verdict {
+	if !v.OK || v.Code != market.FaultNotEnded || r.Role != "client" || r.Outcome == market.NotEnded.String() {
+		return v
+	}
+	how := "this node gave the lease up (" + r.Outcome + ")"
+	if r.Outcome == string(client.Cheated) {
+		how = "its provider cheated, and this node ended the lease"
+	}
+	ahead := "nothing was prepaid"
+	if more := r.Vouchered.Sub(v.Countersigned); !more.IsZero() {
+		ahead = usd(more) + " USD of it prepaid"
+	}
+	v.Outcome = r.Outcome
+	v.Sentence = fmt.Sprintf("%s; %d receipts, %s USD countersigned; the provider can keep %s USD at most, %s", how, v.Receipts, usd(v.Countersigned), usd(r.Vouchered), ahead)
+	return v
 }
 
 // proven tells of leases whose receipts are proof against their providers.

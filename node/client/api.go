@@ -11,7 +11,8 @@ type Candidate struct {
 	Peer         string        `json:"peer"`
 	Devices      string        `json:"devices"`             // for people: "1x RTX 4090 24GiB (measured)", "CPU only"
 	Executors    []string      `json:"executors"`           // what it runs
-	Egress       bool          `json:"egress,omitempty"`    // grants jobs a network
+	GPUs         []GPU         `json:"gpus,omitempty"`      // the same, for programs
+	Egress       bool          `json:"egress"`              // grants jobs a network
 	Shared       bool          `json:"shared,omitempty"`    // leases share its devices, unless a job is exclusive
 	Challenge    string        `json:"challenge,omitempty"` // whose challenges it answers: "free", "lease" or "off"
 	Region       string        `json:"region"`

@@ -64,7 +64,7 @@ func (e *Engine) Challenge(ctx context.Context, id peer.ID, slug string, count i
 			continue
 		}
 		for _, d := range o.Devices {
-			if (slug == "" || d.Slug == slug) && d.Count >= count {
+			if (slug == "" || d.Slug == device.Slug(slug)) && d.Count >= count {
 				if count == 0 {
 					count = d.Count
 				}
@@ -72,7 +72,24 @@ func (e *Engine) Challenge(ctx context.Context, id peer.ID, slug string, count i
 			}
 		}
 	}
-	return challenge.Verdict{}, wire.Refuse(wire.NoMatch, "%s offers no such GPU", shown(id))
+	return challenge.Verdict{}, noSuchGPU(id, offers, slug, count)
+}
+
+// noSuchGPU says what a peer offers instead.
+func noSuchGPU(id peer.ID, offers []offer.Offer, slug string, count int) error {
+	var has []string
+	for _, o := range offers {
+		for _, d := range o.Devices {
+			if o.Peer == id {
+				has = append(has, fmt.Sprintf("%d of %s", d.Count, printable(d.Slug)))
+			}
+		}
+	}
+	want := strings.TrimSpace(fmt.Sprintf("%d %s", max(count, 1), printable(slug)))
+	if len(has) == 0 {
+		return wire.Refuse(wire.NoMatch, "%s offers no GPU", shown(id))
+	}
+	return wire.Refuse(wire.NoMatch, "%s can't be challenged for %s: it offers %s", shown(id), want, strings.Join(has, ", "))
 }
 
 // challengeFor challenges a candidate's devices, which afterwards have stood it, or the candidate is out.
@@ -215,14 +232,34 @@ type Measured struct {
 	Own     bool      `json:"own"`
 }
 
-func measuredOf(o offer.Offer) (out []Measured) {
+// GPU is one kind of devices that an offer has.
+type GPU struct {
+	Slug     string     `json:"slug"` // as --gpu and --model take it
+	Model    string     `json:"model"`
+	Count    int        `json:"count"`
+	Free     int        `json:"free"`
+	VRAM     int64      `json:"vram"`     // bytes, of each
+	Evidence string     `json:"evidence"` // measured, claimed or simulated
+	Shared   bool       `json:"shared"`   // leases share them, unless a job is exclusive
+	Measured []Measured `json:"measured,omitempty"`
+}
+
+func gpusOf(o offer.Offer) (out []GPU) {
 	for _, d := range o.Devices {
-		for _, m := range d.Measured {
-			out = append(out, Measured{
-				Devices: fmt.Sprintf("%dx %s", m.Count, printable(d.Model)), Mops: m.Mops, MBps: m.MBps, Touched: m.Touched,
-				At: m.At, By: m.By.String(), Own: m.Own(),
-			})
-		}
+		out = append(out, GPU{
+			Slug: printable(d.Slug), Model: printable(d.Model), Count: d.Count, Free: d.Free, VRAM: d.VRAM,
+			Evidence: printable(d.Evidence), Shared: d.Shared, Measured: measuredOf(d),
+		})
+	}
+	return out
+}
+
+func measuredOf(d offer.Device) (out []Measured) {
+	for _, m := range d.Measured {
+		out = append(out, Measured{
+			Devices: fmt.Sprintf("%dx %s", m.Count, printable(d.Model)), Mops: m.Mops, MBps: m.MBps, Touched: m.Touched,
+			At: m.At, By: m.By.String(), Own: m.Own(),
+		})
 	}
 	return out
 }

@@ -187,6 +187,18 @@ func TestAChallengeIsMadeOnceAndItsMeasurementGivenBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "rtx-4090", v.Slug)
 	require.Equal(t, 2, v.Count, "all that there are")
-	_, err = e.Challenge(t.Context(), f.host.ID(), "h100", 1)
-	require.True(t, wire.IsCode(err, wire.NoMatch), "%v", err)
+	_, err = e.Challenge(t.Context(), f.host.ID(), "RTX 4090", 2)
+	require.NoError(t, err)
+	for slug, count := range map[string]int{"h100": 1, "": 5} {
+		_, err = e.Challenge(t.Context(), f.host.ID(), slug, count)
+		require.True(t, wire.IsCode(err, wire.NoMatch), "%v", err)
+		require.ErrorContains(t, err, "it offers 2 of rtx-4090")
+	}
+	offers, err := e.Offers(t.Context(), client.Need{})
+	require.NoError(t, err)
+	require.Len(t, offers, 1)
+	require.Len(t, offers[0].GPUs, 1)
+	gpus := offers[0].GPUs[0]
+	gpus.Measured = nil
+	require.Equal(t, client.GPU{Slug: "rtx-4090", Model: "RTX 4090", Count: 2, Free: 2, VRAM: 24 << 30, Evidence: "claimed"}, gpus)
 }

@@ -44,6 +44,11 @@ func TestASummaryNamesTheNearestMiss(t *testing.T) {
 			"none runs images", []script{{device: gpu(2, "claimed"), runs: wasm}, {device: gpu(2, "claimed"), runs: wasm}, {}}, needGPU,
 			client.NoProvider, "2 providers have the GPU, none runs images",
 		},
+		{"none runs images, no GPU", []script{{runs: wasm}, {runs: wasm}}, asImage, client.NoProvider, "2 providers answered, none runs images"},
+		{
+			"a simulated one for WASM", []script{{device: gpu(2, "simulated")}}, func(s *jobfile.Spec) { s.GPU = &market.GPUNeed{Name: "RTX4090", Count: 1} },
+			client.NoProvider, "1 provider has the GPU only simulated, and a WASM job can't use one; use an image, or need no GPU",
+		},
 		{
 			"a GPU for WASM", []script{{device: gpu(2, "claimed")}}, func(s *jobfile.Spec) { s.GPU = &market.GPUNeed{Name: "RTX4090", Count: 1} },
 			client.NoProvider, "a WASM job can't use a GPU; use an image",

@@ -234,7 +234,7 @@ func (e *Engine) ChallengeJob(ctx context.Context, idPrefix string) (challenge.V
 		x = r.living.Load()
 	}
 	if x == nil {
-		return challenge.Verdict{}, wire.Refuse(wire.WrongState, "job %.8s has no lease now", id).Near("a job that runs; `souk jobs` shows them")
+		return challenge.Verdict{}, wire.Refuse(wire.WrongState, "job %.8s has no lease now, so there is nothing to challenge; `souk jobs` shows which jobs run", id)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -174,6 +174,7 @@ func TestARunningJobsDevicesAreChallengedBesideIt(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, v.Caught)
 	require.True(t, v.Beside)
+	require.NotContains(t, v.Sentence, "touched", "memory was left to the job")
 	require.Zero(t, v.Touched, "its memory is the job's")
 	require.Nil(t, d.kept.Load(), "nothing was measured")
 	require.Equal(t, f.theLease().a.Lease.Hash(), d.start.Load().Lease)

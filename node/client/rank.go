@@ -88,11 +88,16 @@ func show(cs []*candidate) []Candidate {
 
 func (c *candidate) show(first bool, others int) Candidate {
 	speed, from := c.speed()
+	gpus := gpusOf(c.offer)
 	v := Candidate{
+		GPUs: gpus,
 		Peer: c.offer.Peer.String(), Devices: c.devices(), Executors: c.executors(), Region: printable(c.offer.Region), PricePerHour: c.price, Speed: speed, SpeedFrom: from,
 		WorstCost: c.tick.Times(ticksIn(c.time, c.offer.Tick)), Tick: c.offer.Tick, Prepaid: c.tick, WhyNot: c.whyNot, Code: string(c.code),
-		Measured: measuredOf(c.offer), Egress: c.offer.Egress, Shared: slices.ContainsFunc(c.offer.Devices, func(d offer.Device) bool { return d.Shared }),
+		Egress: c.offer.Egress, Shared: slices.ContainsFunc(c.offer.Devices, func(d offer.Device) bool { return d.Shared }),
 		Challenge: printable(string(c.offer.Challenge)),
+	}
+	for _, g := range gpus {
+		v.Measured = append(v.Measured, g.Measured...)
 	}
 	if c.fits() {
 		v.Why = c.why(first, others)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"strings"
 
 	"souk/protocol/market"
 	"souk/protocol/wire"
@@ -36,16 +37,34 @@ func summarize(network string, cs []*candidate, n Need) (code wire.Code, sentenc
 		return OverTotal, fmt.Sprintf("%s %s, but one tick costs at least %s and limits.total leaves %s; %s would pay for the whole %s",
 			count, haveIt(len(same), n), usd(c.tick), usd(*n.Total), usd(c.tick.Times(ticksIn(c.time, c.offer.Tick))), c.time)
 	case missExecutor:
-		return NoProvider, fmt.Sprintf("%s %s, none runs %s", count, haveIt(len(same), n), jobsOf(n.Executor))
+		return NoProvider, noneRuns(network, len(same), n)
 	case missEgress:
 		return NoProvider, fmt.Sprintf("%s %s, none grants jobs a network; leave egress out, or wait for one that does", count, haveIt(len(same), n))
 	case missChallenge:
 		return NoProvider, fmt.Sprintf("%s %s, none takes challenges; leave verify.challenge out to take its word", count, haveIt(len(same), n))
 	case missSim:
+		if n.Executor == market.KindWASM {
+			return NoProvider, fmt.Sprintf("%s %s only simulated, and a WASM job can't use one; use an image, or need no GPU", count, haveIt(len(same), n))
+		}
 		return NoProvider, fmt.Sprintf("%s %s only simulated; --allow-simulated takes those, for tests", count, haveIt(len(same), n))
 	default:
 		return NoProvider, fmt.Sprintf("%s answered and none fits; the nearest: %s", countOf(len(cs)), same[0].whyNot)
 	}
+}
+
+// testnets is how the names of networks begin that souk testnet makes.
+const testnets = "testnet-"
+
+// noneRuns says that so many providers lack nothing but an executor.
+func noneRuns(network string, providers int, n Need) string {
+	text := fmt.Sprintf("%s answered, none runs %s", countOf(providers), jobsOf(n.Executor))
+	if n.GPU != nil {
+		text = fmt.Sprintf("%s %s, none runs %s", countOf(providers), haveIt(providers, n), jobsOf(n.Executor))
+	}
+	if n.Executor == market.KindDocker && strings.HasPrefix(network, testnets) {
+		text += "; those of `souk testnet up --docker` do"
+	}
+	return text
 }
 
 // refusedCode is the refusals' own code if they agree on one.

@@ -27,6 +27,9 @@ func (d *draft) finish(file string) (Spec, error) {
 		d.spec.Name = nameOf(d.spec)
 	}
 	d.settleGPU()
+	if d.spec.Verify.Challenge && d.spec.GPU == nil {
+		return Spec{}, d.placeOf("verify.challenge", file).wrong("GPUs are challenged, and the job needs none; name one (needs.gpu, --gpu), or leave the challenge out")
+	}
 	if err := d.settleTotal(file); err != nil {
 		return Spec{}, err
 	}

@@ -79,7 +79,7 @@ func TestAnArchiveIsAFileOrEndsInTar(t *testing.T) {
 	got, err = jobfile.FromFlags("", nil, []jobfile.Setting{
 		total, image("localhost:5000/a/b:1"),
 		{Flag: "--egress", Field: "needs.egress", Text: "example.org:443"}, {Flag: "--challenge", Field: "verify.challenge", Text: "true"},
-		{Flag: "--exclusive", Field: "needs.exclusive", Text: "true"},
+		{Flag: "--gpu", Field: "needs.gpu", Text: "any"}, {Flag: "--exclusive", Field: "needs.exclusive", Text: "true"},
 	})
 	require.NoError(t, err)
 	require.Equal(t, "localhost:5000/a/b:1", got.Image.Ref)

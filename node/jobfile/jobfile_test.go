@@ -162,6 +162,7 @@ var bad = map[string]struct{ yaml, want string }{
 	"WASM egress":      {"task: {wasm: train.wasm}\nlimits: {total: 1}\nneeds: {egress: [\"example.org:443\"]}", "needs.egress: a WASM job has no network; use an image"},
 	"egress private":   {"needs:\n  egress:\n    - example.org:443\n    - 10.0.0.1:80", "job.yaml:4: needs.egress: \"10.0.0.1\" is no public address"},
 	"egress no list":   {"needs: {egress: \"example.org:443\"}", "needs.egress: a single value stands where a list is needed"},
+	"verify no GPU":    {"task: {wasm: train.wasm}\nlimits: {total: 1}\nverify: {challenge: true}", "job.yaml:3: verify.challenge: GPUs are challenged, and the job needs none; name one"},
 	"verify unknown":   {"verify: {chalenge: true}", "verify.chalenge: unknown key, did you mean challenge?"},
 	"document too long": {
 		"task: {wasm: train.wasm, args: [" + strings.Repeat("x", 33<<10) + "]}\nlimits: {total: 1}",

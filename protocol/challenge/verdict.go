@@ -82,7 +82,10 @@ func (v Verdict) conclude(err error) (Verdict, error) {
 	case err != nil:
 		return v, err
 	}
-	v.Sentence = fmt.Sprintf("%dx %s multiply %d million residues/s together, read %d MB/s, and touched %d MiB", v.Count, v.Slug, v.All, v.MBps, v.Touched>>20)
+	v.Sentence = fmt.Sprintf("%dx %s multiply %d million residues/s together", v.Count, v.Slug, v.All)
+	if v.Touched > 0 { // else memory was left out
+		v.Sentence += fmt.Sprintf(", read %d MB/s, and touched %d MiB", v.MBps, v.Touched>>20)
+	}
 	if v.Beside {
 		v.Sentence += ", beside what else runs on them"
 	}

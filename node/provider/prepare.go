@@ -134,13 +134,14 @@ func (l *lease) failed(ctx context.Context, why error) error {
 	var bad *executor.JobError
 	var image *executor.ImageError
 	var told *executor.ProviderError
-	if lost := l.deviceLost(); errors.As(why, &bad) {
+	switch lost := l.deviceLost(); {
+	case errors.As(why, &bad):
 		r.Cause, r.Detail = market.CauseUnfit, bad.Reason
-	} else if lost != nil {
+	case lost != nil:
 		r.Detail = lost.Error()
-	} else if errors.As(why, &image) {
+	case errors.As(why, &image):
 		r.Cause, r.Detail = market.CauseUnfit, image.Reason
-	} else if errors.As(why, &told) {
+	case errors.As(why, &told):
 		r.Detail = told.Reason
 	}
 	r.Detail = strings.ReplaceAll(strings.Join(strings.Fields(r.Detail), " "), filepath.Dir(l.p.Dir), "…")

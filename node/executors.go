@@ -27,6 +27,9 @@ import (
 // AutoExecutors stands for WASM, and Docker where it works.
 const AutoExecutors = "auto"
 
+// containersDir is the docker executor's folder in the data directory.
+const containersDir = "containers"
+
 // Docker says how a provider runs container images.
 type Docker struct {
 	Host       string // empty: $DOCKER_HOST, else the default socket
@@ -84,8 +87,9 @@ func (s *supply) equip(ctx context.Context, n *Node, c Provide) (err error) {
 
 // docker makes the executor of images, which asks Docker nothing yet.
 func (n *Node) docker(c Docker) (*images, error) {
+	id, _ := peer.IDFromPrivateKey(n.cfg.Key) // this node's own: it can't fail any more
 	cfg := docker.Config{
-		Dir: n.path("containers"), Host: c.Host, Source: n.blobs, Node: n.dockerName(), AllowRunc: c.AllowRunc, Runtime: c.Runtime, Pull: !c.NoPull,
+		Dir: n.path(containersDir), Host: c.Host, Source: n.blobs, Node: dockerName(id.String(), n.cfg.Dir), AllowRunc: c.AllowRunc, Runtime: c.Runtime, Pull: !c.NoPull,
 		Registries: c.Registries, External: n.external, Auth: c.Auth, MaxImage: c.MaxImage, CacheBytes: c.Cache, InitPath: c.InitPath, Log: n.cfg.Log,
 		DeviceNodes: func(id string) []string { return n.supply.stock.nodes(id) },
 	}
@@ -151,10 +155,9 @@ func (n *Node) external() (addrs []netip.Addr) {
 	return addrs
 }
 
-// dockerName tells this node's containers from those of others on one daemon.
-func (n *Node) dockerName() string {
-	id, _ := peer.IDFromPrivateKey(n.cfg.Key) // this node's own: it can't fail any more
-	sum := sha256.Sum256([]byte(id.String() + "\x00" + n.cfg.Dir))
+// dockerName tells a node's containers from those of others on one daemon.
+func dockerName(peer, dir string) string {
+	sum := sha256.Sum256([]byte(peer + "\x00" + dir))
 	return "souk-" + hex.EncodeToString(sum[:8])
 }
 

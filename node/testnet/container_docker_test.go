@@ -3,6 +3,8 @@
 package testnet_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,6 +120,48 @@ func TestAContainerOutlivesItsNode(t *testing.T) {
 	require.Equal(t, 25, strings.Count(run.log(), "6 words\n"), "no line is lost, none comes twice")
 	eventually(t, "its container is removed", func() bool { return len(containers(t, lease)) == 0 })
 	w.agree([]string{"client-1"}, []string{"provider-1"})
+}
+
+// A container that ran kept its provider's folder busy, went on, and left its disk mounted.
+func TestDownTakesRunningContainersAlong(t *testing.T) {
+	_, err := firstProcess()
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), "net")
+	s, err := testnet.Up(t.Context(), testnet.Options{Dir: dir, Souk: built.souk, Providers: 1, Clients: 1, LostAfter: time.Minute, Docker: true})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		if err := testnet.Down(context.Background(), dir); !errors.Is(err, testnet.ErrNone) {
+			require.NoError(t, err)
+		}
+	})
+	run := start(t, filepath.Join(dir, "client-1"), counting(t, "100")...)
+	run.logged("1: 6 words")
+	lease := run.kind(client.Leased).Lease
+	require.Len(t, containers(t, lease), 1)
+	was, hadHost := os.LookupEnv("DOCKER_HOST")
+	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock") // who ends it may have another environment
+	socket := s.DockerHost
+	away := filepath.Join(t.TempDir(), "away.sock")
+	require.ErrorContains(t, downAt(t, dir, socket, "unix://"+away), "repeat `souk testnet down`")
+	require.NoError(t, downAt(t, dir, "unix://"+away, socket), "where Docker is back, down goes on")
+	require.NoDirExists(t, dir)
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	require.NoError(t, err)
+	require.NotContains(t, string(mounts), dir)
+	if t.Setenv("DOCKER_HOST", was); !hadHost {
+		require.NoError(t, os.Unsetenv("DOCKER_HOST"))
+	}
+	require.Empty(t, containers(t, lease))
+}
+
+// downAt ends the testnet in dir as if Docker were at another place than before.
+func downAt(t *testing.T, dir, before, now string) error {
+	path := filepath.Join(dir, "testnet.json")
+	state, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(state), before)
+	require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(state), before, now)), 0o600))
+	return testnet.Down(t.Context(), dir)
 }
 
 func TestACancelledContainerLeavesNothing(t *testing.T) {

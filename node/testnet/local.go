@@ -61,6 +61,7 @@ func NewLocal(ctx context.Context, o LocalOptions) (l *Local, err error) {
 		}
 		p := &node.Provide{
 			Price: market.NewAmount(price), Tick: o.Tick, CPU: 2, Slots: 4, Memory: 2 << 30, Disk: 2 << 30, SandboxPath: o.Sandbox, Spares: 1,
+			Executors: []string{market.KindWASM}, // containers would outlive this process
 		}
 		if g.gpu != "" {
 			p.SimulateGPU = []string{g.gpu}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"souk/node"
 	"souk/node/control"
 )
 
@@ -114,6 +115,24 @@ func down(ctx context.Context, s *State) error {
 		if err := wait(ctx, lookEvery); err != nil {
 			return err
 		}
+	}
+	return s.remove(ctx)
+}
+
+// remove takes away containers and folders, and the testnet's state last, so that
+// it can be repeated where something is in the way.
+func (s *State) remove(ctx context.Context) (err error) {
+	for _, n := range s.Nodes {
+		left := node.RemoveContainers(ctx, n.Dir, n.Peer, s.DockerHost)
+		if left == nil {
+			left = os.RemoveAll(n.Dir)
+		}
+		if left != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", n.Name, left))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("not all of the testnet could be removed, so repeat `souk testnet down` once what follows is mended: %w", err)
 	}
 	return os.RemoveAll(s.Dir)
 }

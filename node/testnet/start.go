@@ -132,7 +132,7 @@ func (o *Options) configure(s *State, n *Node, bootstrap string) error {
 		c["provider"] = p
 		if p["executors"] = []string{market.KindWASM}; o.Docker {
 			p["executors"] = []string{market.KindWASM, market.KindDocker}
-			c["docker"] = map[string]any{"allow_runc": true}
+			c["docker"] = map[string]any{"allow_runc": true, "host": s.DockerHost}
 		}
 	}
 	b, err := yaml.Marshal(c)

@@ -9,6 +9,7 @@
 package testnet
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -18,6 +19,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -61,6 +63,8 @@ type State struct {
 	Network string    `json:"network"`
 	Since   time.Time `json:"since"`
 	Nodes   []Node    `json:"nodes"`
+	// DockerHost is where the providers' containers are; empty: at $DOCKER_HOST.
+	DockerHost string `json:"docker_host,omitempty"`
 
 	mu sync.Mutex // of Nodes, while some restart and others are looked up
 }
@@ -185,6 +189,9 @@ func Up(ctx context.Context, o Options) (s *State, err error) {
 	var id [3]byte
 	_, _ = rand.Read(id[:]) // never fails
 	s = &State{Dir: o.Dir, Network: "testnet-" + hex.EncodeToString(id[:]), Since: time.Now()}
+	if o.Docker {
+		s.DockerHost = dockerSocket()
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, down(context.WithoutCancel(ctx), s))
@@ -195,6 +202,17 @@ func Up(ctx context.Context, o Options) (s *State, err error) {
 		return s, err
 	}
 	return s, o.await(ctx, s)
+}
+
+// dockerSocket is the Unix socket at which Docker is now: a later command, with
+// another environment, finds the containers there. It is empty where Docker is
+// reached in another way, which that command has to know too.
+func dockerSocket() string {
+	host := cmp.Or(os.Getenv("DOCKER_HOST"), "unix:///var/run/docker.sock")
+	if !strings.HasPrefix(host, "unix://") {
+		return ""
+	}
+	return host
 }
 
 func (o *Options) check() error {

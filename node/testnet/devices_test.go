@@ -88,7 +88,7 @@ func TestDevicesSayWhyTheyAreNotOffered(t *testing.T) {
 		d.cards[3].screen = 1
 		d.cards[5].status = isLost
 	})
-	dir := home(t, "devices: {reserve: [l40s, 9]}\n")
+	dir := home(t, "devices: {reserve: [l40s]}\n")
 	why := []string{
 		"yes",
 		"no: 8.7GiB of its memory are in use by process 4242, and 1GiB may be (devices.busy_memory)",
@@ -105,7 +105,9 @@ func TestDevicesSayWhyTheyAreNotOffered(t *testing.T) {
 	}
 	require.Regexp(t, `^0 +NVIDIA GeForce RTX 4090 +rtx-4090 +24GiB +nvidia 550\.54\.15 +0% 400MiB 40°C 60W +`+d.cards[0].id+` +yes$`, rows[0])
 	require.Regexp(t, `(?m)^nvidia-5 .* NVIDIA's driver has lost it: it fell off the bus; start the machine anew *$`, d.souk(dir, "bench", "device").ends(1).out.String())
-	require.Contains(t, shown.err.String(), "devices.reserve names 9, and no device here is called so")
+	mistyped := startWith(t, append(d.env(), "SOUK_DEVICES_RESERVE=l40s,9"), built.souk, "--data-dir", dir, "devices").ends(0)
+	require.Contains(t, mistyped.err.String(), "devices.reserve names 9, and no device here is called so: none is offered")
+	require.NotRegexp(t, `(?m) yes$`, mistyped.out.String())
 
 	d.toolkit("1.17.7")
 	require.Contains(t, d.souk(dir, "devices").ends(0).out.String(),

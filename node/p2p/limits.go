@@ -88,6 +88,7 @@ func soukPeer(streams, memory int) rcmgr.ResourceLimits {
 	return rcmgr.ResourceLimits{
 		Conns: PeerConns, ConnsInbound: PeerConns, ConnsOutbound: PeerConns,
 		Streams: 2 * n, StreamsInbound: n, StreamsOutbound: n, Memory: rcmgr.LimitVal64(memory),
+		FD: PeerConns, // each over TCP has one
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/stretchr/testify/require"
 
 	"souk/protocol/wire"
@@ -93,7 +94,7 @@ func TestARegularHasMoreStreams(t *testing.T) {
 		server.Host().SetStreamHandler(s.protocol, grantStream)
 	}
 	from := func() host.Host {
-		h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.DisableMetrics())
+		h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.Transport(tcp.NewTCPTransport), libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.DisableMetrics())
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, h.Close()) })
 		require.NoError(t, h.Connect(t.Context(), peer.AddrInfo{ID: server.ID(), Addrs: server.Host().Addrs()}))
@@ -106,6 +107,13 @@ func TestARegularHasMoreStreams(t *testing.T) {
 	require.False(t, server.IsRegular(supplier.ID()))
 	require.Greater(t, granted(t, client, server.ID(), wire.RunProtocol), 2*PeerStreams)
 	require.LessOrEqual(t, granted(t, supplier, server.ID(), wire.RunProtocol), PeerStreams)
+
+	for _, h := range []host.Host{client, supplier} { // a new connection is let in, also over TCP, which takes a file
+		require.NoError(t, h.Network().ClosePeer(server.ID()))
+		eventually(t, "connected again", func() bool {
+			return h.Connect(t.Context(), peer.AddrInfo{ID: server.ID(), Addrs: server.Host().Addrs()}) == nil && connected(server.Host(), h.ID())
+		})
+	}
 
 	manager := server.Host().Network().ResourceManager()
 	for n := range 2 * PeerStreams {

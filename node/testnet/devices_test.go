@@ -138,7 +138,7 @@ func TestADriverIsUpgradedUnderANode(t *testing.T) {
 	require.Contains(t, l.status(), "offers   CPU only")
 	require.Contains(t, l.status(), "lacks    looking for devices with nvml: the library in use was removed from the disk: "+different)
 
-	require.Contains(t, souk(t, l.dir, "doctor").ends(1).out.String(), "not offered: looking for devices with nvml: the library in use was removed")
+	require.Contains(t, souk(t, l.dir, "doctor").ends(1).out.String(), "looking for devices with nvml: the library in use was removed")
 
 	l.close()
 	l = d.provide(l.dir)

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"io"
@@ -48,6 +49,7 @@ type script struct {
 	loseAccepts  int       // accepts that never arrive
 	refuseAccept wire.Code // for every accept
 	hurried      int       // accepts that come too fast
+	hurry        wire.Code // what they are told; default rate_limited
 
 	hurriedQuotes int           // requests that come too fast
 	overCharge    bool          // the first receipt charges an hour
@@ -226,7 +228,7 @@ func (f *fake) Accept(_ context.Context, client peer.ID, a lease.Accepted) (mark
 		return market.Signature{}, wire.Refuse(f.script.refuseAccept, "not today")
 	}
 	if f.accepts <= f.script.hurried {
-		return market.Signature{}, wire.Refuse(wire.RateLimited, "slower")
+		return market.Signature{}, wire.Refuse(cmp.Or(f.script.hurry, wire.RateLimited), "slower")
 	}
 	if f.accepts <= f.script.loseAccepts {
 		return market.Signature{}, context.Canceled // the dispatcher resets the stream

@@ -188,12 +188,13 @@ func TestAJobThatFailedIsNotRunAgain(t *testing.T) {
 
 func TestAcceptsAndAnswersGetLost(t *testing.T) {
 	for name, s := range map[string]script{
-		"one answer":                        {loseAnswers: 1},
-		"all answers":                       {loseAnswers: 1000},
-		"one accept":                        {loseAccepts: 1},
-		"many accepts":                      {loseAccepts: 3},
-		"no accept, but some are too fast":  {hurried: 2},
-		"no request, but some are too fast": {hurriedQuotes: 2},
+		"one answer":                       {loseAnswers: 1},
+		"all answers":                      {loseAnswers: 1000},
+		"one accept":                       {loseAccepts: 1},
+		"many accepts":                     {loseAccepts: 3},
+		"no accept, but some are too fast": {hurried: 2},
+		"no accept, but the credit of one was used up": {hurried: 1, hurry: wire.Credit},
+		"no request, but some are too fast":            {hurriedQuotes: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -15,7 +15,7 @@ import (
 )
 
 // passing are the reasons for which the same search may go better a little later.
-var passing = []wire.Code{wire.Busy, wire.Taken, wire.Expired, wire.BadVoucher, wire.RateLimited, wire.NotReconciled}
+var passing = []wire.Code{wire.Busy, wire.Taken, wire.Expired, wire.BadVoucher, wire.Credit, wire.RateLimited, wire.NotReconciled}
 
 // place finds a provider for the next execution, leases it, and lives
 // through the lease.

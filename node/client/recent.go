@@ -33,9 +33,9 @@ func newRecent() *recent {
 	return &recent{all: c}
 }
 
-// share runs a search, or waits for one of the same key that runs. enough tells
-// whether one that ended less than fresh ago has found what is needed here; at
-// now, by the monotonic clock.
+// share waits for a search of the same key that runs, and runs one itself unless
+// that one ended less than fresh ago and enough says that it found what is needed
+// here. now is the monotonic clock.
 func (r *recent) share(ctx context.Context, key string, fresh time.Duration, now func() time.Duration, enough func() bool, search func()) {
 	r.mu.Lock()
 	old, known := r.all.Get(key)

@@ -10,6 +10,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"souk/internal/cache"
 	"souk/node/device"
 	"souk/node/ledger"
 	"souk/protocol/challenge"
@@ -39,13 +40,7 @@ type verdictAt struct {
 	at      time.Duration // monotonic
 }
 
-func newVerdicts() *verdicts {
-	c, err := lru.New[tested, verdictAt](maxVerdicts)
-	if err != nil {
-		panic(err) // only a size of zero or less is refused
-	}
-	return c
-}
+func newVerdicts() *verdicts { return cache.New[tested, verdictAt](maxVerdicts) }
 
 // Challenge challenges free devices of a peer: count of them, of that slug, or
 // where these are zero those of the first kind that its offer has. Who is caught is

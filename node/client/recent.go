@@ -6,6 +6,8 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+
+	"souk/internal/cache"
 )
 
 // maxRecent is the most searches that are remembered.
@@ -25,13 +27,7 @@ type ended struct {
 	at   time.Duration // monotonic
 }
 
-func newRecent() *recent {
-	c, err := lru.New[string, *ended](maxRecent)
-	if err != nil {
-		panic(err) // only a size of zero or less is refused
-	}
-	return &recent{all: c}
-}
+func newRecent() *recent { return &recent{all: cache.New[string, *ended](maxRecent)} }
 
 // share waits for a search of the same key that runs, and runs one itself unless
 // that one ended less than fresh ago and enough says that it found what is needed

@@ -5,6 +5,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+
+	"souk/internal/cache"
 )
 
 // maxRegulars is the most peers that this node trades with which have more room
@@ -19,13 +21,7 @@ type dealing struct{ pays, sells bool }
 // regulars are the peers that this node trades with.
 type regulars = lru.Cache[peer.ID, dealing]
 
-func newRegulars() *regulars {
-	c, err := lru.New[peer.ID, dealing](maxRegulars)
-	if err != nil {
-		panic(err) // only a size of zero or less is refused
-	}
-	return c
-}
+func newRegulars() *regulars { return cache.New[peer.ID, dealing](maxRegulars) }
 
 // limiter gives regulars their own limits; libp2p asks it once for each peer,
 // at its first connection.

@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multistream"
 
+	"souk/internal/cache"
 	"souk/protocol/pb"
 	"souk/protocol/wire"
 )
@@ -33,11 +34,7 @@ type Boots struct {
 
 // NewBoots begins with no peer known.
 func NewBoots(h host.Host, own BootID) *Boots {
-	live, err := lru.New[peer.ID, BootID](maxBoots)
-	if err != nil {
-		panic(err) // only a size of zero or less is refused
-	}
-	return &Boots{host: h, own: own, live: live}
+	return &Boots{host: h, own: own, live: cache.New[peer.ID, BootID](maxBoots)}
 }
 
 // Admit takes boot for the peer's live run. If another was known, each

@@ -7,6 +7,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"golang.org/x/time/rate"
+
+	"souk/internal/cache"
 )
 
 // maxRemembered is the most peers whose manners are kept in mind at once.
@@ -72,9 +74,5 @@ func (m *manners) mayAsk(p peer.ID, id protocol.ID, regular bool) (most int, ok 
 }
 
 func newLRU[K comparable]() *lru.Cache[K, *rate.Limiter] {
-	c, err := lru.New[K, *rate.Limiter](maxRemembered)
-	if err != nil {
-		panic(err) // only a size of zero or less is refused
-	}
-	return c
+	return cache.New[K, *rate.Limiter](maxRemembered)
 }

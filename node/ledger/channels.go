@@ -27,7 +27,7 @@ func (tx *Tx) PutChannel(c Channel) error {
 
 func (tx *Tx) putChannel(c Channel) error {
 	k, err := roleHashKey(channelKey, c.Role, c.ID)
-	return tx.put(k, err, c)
+	return tx.put(k, err, &c)
 }
 
 // Channels goes through all channels of a role, by ID.
@@ -48,7 +48,7 @@ func (tx *Tx) AddVoucher(role Role, v Voucher) error {
 		return tx.fail(err)
 	}
 	k, err := roleHashKey(voucherKey, role, v.Channel)
-	if err := tx.put(k.uint64(c.Vouchers), err, v); err != nil {
+	if err := tx.put(k.uint64(c.Vouchers), err, &v); err != nil {
 		return err
 	}
 	c.Vouchers++

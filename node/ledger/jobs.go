@@ -30,7 +30,7 @@ func (tx *Tx) PutJob(j Job) error {
 	if err := tx.store(jobAge(j), nil); err != nil {
 		return err
 	}
-	return tx.store(k, j)
+	return tx.store(k, &j)
 }
 
 func jobAge(j Job) key { return append(key{jobByAge}.uint64(^j.Created), j.ID...) }
@@ -51,7 +51,7 @@ func (tx *Tx) Peer(id string) (Peer, error) {
 // PutPeer writes a peer over the one with its ID.
 func (tx *Tx) PutPeer(p Peer) error {
 	k, err := nameKey(peerKey, p.ID)
-	return tx.put(k, err, p)
+	return tx.put(k, err, &p)
 }
 
 // Peers goes through all peers, by ID.
@@ -60,11 +60,12 @@ func (tx *Tx) Peers() iter.Seq2[Peer, error] { return records[Peer](tx, key{peer
 // Meta gives a value of this node's own, such as a salt or a counter.
 func (tx *Tx) Meta(name string) ([]byte, error) {
 	k, err := nameKey(metaKey, name)
-	return get[[]byte](tx, k, err)
+	v, err := get[value](tx, k, err)
+	return v, err
 }
 
 // PutMeta writes a value of this node's own.
-func (tx *Tx) PutMeta(name string, value []byte) error {
+func (tx *Tx) PutMeta(name string, bytes []byte) error {
 	k, err := nameKey(metaKey, name)
-	return tx.put(k, err, value)
+	return tx.put(k, err, (*value)(&bytes))
 }

@@ -15,7 +15,7 @@ func (tx *Tx) Quote(hash market.Hash) (Quote, error) {
 }
 
 // PutQuote writes a quote over the one with its hash.
-func (tx *Tx) PutQuote(q Quote) error { return tx.store(key{quoteKey}.hash(q.Hash), q) }
+func (tx *Tx) PutQuote(q Quote) error { return tx.store(key{quoteKey}.hash(q.Hash), &q) }
 
 // DeleteQuote forgets a quote; that there is none is no error.
 func (tx *Tx) DeleteQuote(hash market.Hash) error { return tx.remove(key{quoteKey}.hash(hash)) }
@@ -42,7 +42,7 @@ func (tx *Tx) PutLease(l Lease) error {
 	if err := tx.reindex(old, l); err != nil {
 		return err
 	}
-	return tx.store(k, l)
+	return tx.store(k, &l)
 }
 
 // Leases goes through all leases of a role, newest first.
@@ -124,7 +124,7 @@ func (tx *Tx) Receipt(role Role, lease market.Hash, seq uint32) (Receipt, error)
 // PutReceipt writes a receipt over the one with its lease and number.
 func (tx *Tx) PutReceipt(role Role, r Receipt) error {
 	k, err := roleHashKey(receiptKey, role, r.Lease)
-	return tx.put(k.uint32(r.Seq), err, r)
+	return tx.put(k.uint32(r.Seq), err, &r)
 }
 
 // Receipts goes through a lease's receipts in order.

@@ -77,7 +77,7 @@ func (m *mark) close() error {
 // compare reads the newest Update's number and holds it against the mark.
 func (l *Ledger) compare() error {
 	tx := &Tx{ledger: l, from: l.db}
-	if err := tx.load(countKey, &l.count); err != nil && !errors.Is(err, ErrNotFound) {
+	if err := tx.load(countKey, (*counter)(&l.count)); err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
 	if l.count < l.mark.count {
@@ -88,7 +88,8 @@ func (l *Ledger) compare() error {
 
 // number gives a batch its number.
 func (l *Ledger) number(batch *pebble.Batch) (uint64, error) {
-	value, err := seal(countKey, l.count+1)
+	next := counter(l.count + 1)
+	value, err := seal(countKey, &next)
 	if err != nil {
 		return 0, err
 	}

@@ -43,7 +43,7 @@ func (tx *Tx) readError(k key, err error) error {
 	return fmt.Errorf("can't read record %s: %w", k, err)
 }
 
-func (tx *Tx) load(k key, record any) error {
+func (tx *Tx) load(k key, r record) error {
 	if tx.from == nil {
 		return errEnded
 	}
@@ -55,18 +55,18 @@ func (tx *Tx) load(k key, record any) error {
 		return tx.readError(k, err)
 	}
 	defer func() { _ = closer.Close() }()
-	if err := unseal(k, value, record); err != nil {
+	if err := unseal(k, value, r); err != nil {
 		return tx.damaged(k, err)
 	}
 	return nil
 }
 
 // store writes a record, or an index entry for nil.
-func (tx *Tx) store(k key, record any) error {
+func (tx *Tx) store(k key, r record) error {
 	if err := tx.writable(); err != nil {
 		return err
 	}
-	value, err := seal(k, record)
+	value, err := seal(k, r)
 	if err == nil {
 		err = tx.batch.Set(k, value, nil)
 	}
@@ -97,24 +97,30 @@ func (tx *Tx) writable() error {
 }
 
 // get reads the record at a key whose making may have failed.
-func get[T any](tx *Tx, k key, err error) (T, error) {
-	var record T
+func get[T any, P stored[T]](tx *Tx, k key, err error) (T, error) {
+	var r T
 	if err != nil {
-		return record, err
+		return r, err
 	}
-	if err := tx.load(k, &record); err != nil {
+	if err := tx.load(k, P(&r)); err != nil {
 		var none T
 		return none, err
 	}
-	return record, nil
+	return r, nil
+}
+
+// stored is a pointer to a T, which is a record.
+type stored[T any] interface {
+	*T
+	record
 }
 
 // put writes a record at a key whose making may have failed.
-func (tx *Tx) put(k key, err error, record any) error {
+func (tx *Tx) put(k key, err error, r record) error {
 	if err != nil {
 		return tx.fail(err)
 	}
-	return tx.store(k, record)
+	return tx.store(k, r)
 }
 
 // scan goes through the keys that begin with a prefix, in order.
@@ -161,13 +167,13 @@ func next[T any](tx *Tx, it *pebble.Iterator, decode func(key, []byte) (T, error
 }
 
 // records decodes each value under a prefix.
-func records[T any](tx *Tx, prefix key, bad error) iter.Seq2[T, error] {
-	return scan(tx, prefix, bad, func(k key, value []byte) (record T, err error) {
-		if err := unseal(k, value, &record); err != nil {
+func records[T any, P stored[T]](tx *Tx, prefix key, bad error) iter.Seq2[T, error] {
+	return scan(tx, prefix, bad, func(k key, value []byte) (r T, err error) {
+		if err := unseal(k, value, P(&r)); err != nil {
 			var none T
 			return none, tx.damaged(k, err)
 		}
-		return record, nil
+		return r, nil
 	})
 }
 

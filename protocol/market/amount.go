@@ -93,6 +93,18 @@ func (a Amount) IsZero() bool { return a.v.IsZero() }
 // String is the decimal number of smallest units.
 func (a Amount) String() string { return a.v.Dec() }
 
+// Bytes is a big-endian, without zeros in front.
+func (a Amount) Bytes() []byte { return a.v.Bytes() }
+
+// AmountFrom reads what Bytes gives; an error wraps ErrAmount.
+func AmountFrom(b []byte) (Amount, error) {
+	if len(b) > 16 {
+		return Amount{}, fmt.Errorf("%w: %d bytes, at most 16 wanted", ErrAmount, len(b))
+	}
+	var v uint256.Int
+	return Amount{*v.SetBytes(b)}, nil
+}
+
 // Big is a as a new big.Int, for formatting.
 func (a Amount) Big() *big.Int { return a.v.ToBig() }
 

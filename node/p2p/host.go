@@ -7,16 +7,9 @@ import (
 	"net"
 	"syscall"
 
-	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/p2p/host/autorelay"
-	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
-	"github.com/libp2p/go-libp2p/p2p/net/swarm"
-	"github.com/libp2p/go-libp2p/p2p/security/noise"
-	tls "github.com/libp2p/go-libp2p/p2p/security/tls"
-	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
-	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
@@ -34,23 +27,11 @@ func newHost(ctx context.Context, cfg settled, g *gater, r *regulars, relays aut
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make the resource manager: %w", err), conns.Close())
 	}
-	opts := []libp2p.Option{
-		libp2p.Identity(cfg.Key),
-		libp2p.UserAgent("souk/" + cfg.Version),
-		libp2p.ListenAddrs(cfg.listen...),
-		libp2p.Transport(quic.NewTransport),
-		libp2p.Transport(tcp.NewTCPTransport),
-		libp2p.Security(tls.ID, tls.New), // first: processors do its ciphers in hardware
-		libp2p.Security(noise.ID, noise.New),
-		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
-		libp2p.ConnectionManager(conns),
-		libp2p.ResourceManager(limits),
-		libp2p.ConnectionGater(g),
-		libp2p.SwarmOpts(swarm.WithDialRanker(rankDials)),
-		libp2p.AddrsFactory(outerFirst),
-		libp2p.DisableMetrics(),
+	c, err := hostConfig(cfg, guards{conns: conns, limits: limits, gate: g}, relays)
+	if err != nil {
+		return nil, errors.Join(err, conns.Close(), limits.Close())
 	}
-	h, err := libp2p.New(append(opts, reachOptions(cfg, relays)...)...)
+	h, err := c.NewNode()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the libp2p host: %w", err), conns.Close(), limits.Close())
 	}
@@ -58,30 +39,6 @@ func newHost(ctx context.Context, cfg settled, g *gater, r *regulars, relays aut
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
-}
-
-// reachOptions has what gets a node found behind a NAT, or in loopback mode
-// what keeps it from trying.
-func reachOptions(cfg settled, relays autorelay.PeerSource) []libp2p.Option {
-	if cfg.Loopback {
-		return []libp2p.Option{
-			libp2p.DisableRelay(),
-			libp2p.ForceReachabilityPublic(), // so that nobody is asked about it
-			libp2p.DisableIdentifyAddressDiscovery(),
-			libp2p.MultiaddrResolver(noDNS{}),
-		}
-	}
-	opts := []libp2p.Option{
-		libp2p.EnableAutoNATv2(),
-		libp2p.EnableRelay(),
-		libp2p.EnableAutoRelayWithPeerSource(relays),
-		libp2p.EnableHolePunching(),
-		libp2p.NATPortMap(),
-	}
-	if cfg.ServeRelay {
-		opts = append(opts, libp2p.EnableRelayService())
-	}
-	return opts
 }
 
 // probePorts finds out which asked-for port is taken. libp2p itself goes on

@@ -1,7 +1,6 @@
 package p2p
 
 import (
-	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
@@ -57,7 +56,9 @@ func serviceLimits() []serviceLimit {
 // the protocol IDs, which is what wire's dispatcher gives its streams.
 func newResourceManager(r *regulars) (network.ResourceManager, error) {
 	scaling := rcmgr.DefaultLimits
-	libp2p.SetDefaultServiceLimits(&scaling)
+	for _, l := range ownLimits() {
+		l.addTo(&scaling)
+	}
 	limits := soukLimits().Build(scaling.AutoScale())
 	return rcmgr.NewResourceManager(limiter{rcmgr.NewFixedLimiter(limits), r}, rcmgr.WithMetricsDisabled())
 }

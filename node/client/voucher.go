@@ -10,19 +10,13 @@ import (
 	"souk/protocol/wire"
 )
 
-// account is a channel with what bounds its voucher, leaving out the part of
-// a lease as it is in the books; the zero lease is in none.
+// account is a channel, as it is in the books, with what bounds its voucher,
+// leaving out the part of a lease as it is there; the zero lease is in none.
 func (e *Engine) account(tx *ledger.Tx, ch ledger.Channel, except ledger.Lease) (books.Account, error) {
 	a := books.Account{Channel: ch, Caps: e.cfg.Caps, Others: books.Beside(ch, except)}
-	for other, err := range tx.Channels(ledger.Client) {
-		if err != nil {
-			return a, err
-		}
-		if other.ID != ch.ID {
-			a.Elsewhere = a.Elsewhere.Add(other.Voucher.Sub(other.Due))
-		}
-	}
-	return a, nil
+	all, err := tx.Ahead(ledger.Client)
+	a.Elsewhere = all.Sub(ch.Voucher.Sub(ch.Due))
+	return a, err
 }
 
 // capped makes a refusal of a voucher that would be over a cap in money.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"slices"
 
 	pool "github.com/libp2p/go-buffer-pool"
 
@@ -66,7 +67,7 @@ func (w *watcher) run(ctx context.Context) error {
 	defer w.log.close()
 	for {
 		events, changed := w.hub.after(w.seen)
-		if err := w.look(ctx, len(events) > 0); err != nil {
+		if err := w.look(ctx, events); err != nil {
 			return err
 		}
 		for _, ev := range events {
@@ -102,9 +103,9 @@ func (w *watcher) send(ctx context.Context, ev Event) bool {
 }
 
 // look reads which executions the job has. An execution logs nothing before
-// the event that says it is leased, so without news there are no others.
-func (w *watcher) look(ctx context.Context, news bool) (err error) {
-	if news {
+// the event that says it is leased, so without such news there are no others.
+func (w *watcher) look(ctx context.Context, events []numbered) (err error) {
+	if slices.ContainsFunc(events, func(ev numbered) bool { return ev.Kind == Leased }) {
 		_, w.leases, err = w.e.jobAndLeases(ctx, w.hub.id)
 	}
 	return err

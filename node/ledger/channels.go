@@ -22,12 +22,50 @@ func (tx *Tx) PutChannel(c Channel) error {
 		return tx.fail(err)
 	}
 	c.Vouchers = old.Vouchers
+	if err := tx.stake(c.Role, old.ahead(), c.ahead()); err != nil {
+		return tx.fail(err)
+	}
 	return tx.putChannel(c)
 }
 
 func (tx *Tx) putChannel(c Channel) error {
 	k, err := roleHashKey(channelKey, c.Role, c.ID)
 	return tx.put(k, err, &c)
+}
+
+// ahead is what the voucher says above what is due.
+func (c Channel) ahead() market.Amount { return c.Voucher.Sub(c.Due) }
+
+// Ahead is what all vouchers of a role's channels together say above what is
+// due: the sum is kept, so that nobody has to go through all channels for it.
+func (tx *Tx) Ahead(role Role) (market.Amount, error) {
+	k, err := roleKey(aheadKey, role)
+	sum, err := get[sum](tx, k, err)
+	if !errors.Is(err, ErrNotFound) {
+		return market.Amount(sum), err
+	}
+	var all market.Amount // the books are of before it was kept
+	for c, err := range tx.Channels(role) {
+		if err != nil {
+			return all, err
+		}
+		all = all.Add(c.ahead())
+	}
+	return all, nil
+}
+
+// stake keeps the sum that Ahead gives, as a channel's part of it changes.
+func (tx *Tx) stake(role Role, before, after market.Amount) error {
+	if before == after {
+		return nil
+	}
+	all, err := tx.Ahead(role)
+	if err != nil {
+		return err
+	}
+	k, err := roleKey(aheadKey, role)
+	all = all.Sub(before).Add(after)
+	return tx.put(k, err, (*sum)(&all))
 }
 
 // Channels goes through all channels of a role, by ID.

@@ -19,6 +19,7 @@ const (
 	leaseByChannel  = 'k' // role, channel ID, lease hash: index
 	receiptKey      = 'r' // role, lease hash, seq
 	channelKey      = 'c' // role, channel ID
+	aheadKey        = 's' // role: the sum that Ahead gives
 	voucherKey      = 'v' // role, channel ID, number from 0
 	jobKey          = 'j' // job ID
 	jobByAge        = 'o' // ^created, job ID: index

@@ -1,5 +1,7 @@
 package ledger
 
+import "souk/protocol/market"
+
 // What of each record is stored, in which order: see record.
 
 func (q *Quote) fields(f *fields) {
@@ -135,3 +137,8 @@ func (v *value) fields(f *fields) { f.bytes((*[]byte)(v)) }
 type counter uint64
 
 func (c *counter) fields(f *fields) { number(f, c) }
+
+// sum is of amounts.
+type sum market.Amount
+
+func (s *sum) fields(f *fields) { f.amount((*market.Amount)(s)) }

@@ -33,6 +33,7 @@ import (
 // this process, trading with the provider of a rig. Its jobs stand still where
 // a negotiation begins until they are let go, and after it: no process starts.
 type haggler struct {
+	rig    *rig
 	engine *client.Engine
 	gate   gate
 	still  *atomic.Bool // its jobs end where they are leased
@@ -123,7 +124,7 @@ func newHaggler(ctx context.Context, r *rig) (_ *haggler, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &haggler{gate: gate{net, make(chan struct{})}, still: &atomic.Bool{}, close: opened.close}
+	h := &haggler{rig: r, gate: gate{net, make(chan struct{})}, still: &atomic.Bool{}, close: opened.close}
 	h.engine, err = client.New(client.Config{
 		Host: unattached{net.Host(), h.still}, Finder: h.gate, Ledger: books, Blobs: blobs, Key: key, Network: r.market.Network, Offers: offers,
 		Dir: filepath.Join(dir, "logs"), Protect: net.Protect, Unprotect: net.Unprotect, Supplier: net.MakeSupplier, Boot: newBoot(),

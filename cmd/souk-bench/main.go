@@ -24,7 +24,7 @@ import (
 // figures are all that can be measured, in the order in which they are.
 func figures() []figure {
 	return slices.Concat(
-		negotiations(), payments(), logs(), jobs(), processes(), computing(),
+		negotiations(), honest(), payments(), logs(), jobs(), processes(), computing(),
 		transfers(), blobs(), searches(), challenges(), containers(),
 	)
 }

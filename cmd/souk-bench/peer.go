@@ -32,6 +32,7 @@ const peerCommand = "peer"
 // what it is reached at. What it opens in dir ends with the process.
 var peerRoles = map[string]func(dir string) (peer.AddrInfo, error){
 	"floor":  serveFloor,
+	"siege":  serveSiege,
 	"stream": serveStream,
 	"vault":  serveVault,
 }

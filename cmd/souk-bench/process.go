@@ -82,6 +82,7 @@ func (b *bareIdle) close() error {
 // footprint is what a process takes of the machine.
 type footprint struct {
 	resident, anonymous float64 // MB
+	peak                float64 // MB that were ever resident
 	files               int
 }
 
@@ -123,6 +124,8 @@ func look(pid int) (f footprint, err error) {
 		case err != nil:
 		case name == "VmRSS":
 			f.resident = kib * 1024 / 1e6
+		case name == "VmHWM":
+			f.peak = kib * 1024 / 1e6
 		case name == "RssAnon":
 			f.anonymous = kib * 1024 / 1e6
 		}

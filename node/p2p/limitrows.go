@@ -19,6 +19,8 @@ func LimitRows() []limit.Limit {
 		limit.Of("such peers at once", maxRegulars, "who became one first has a stranger's limits again"),
 		limit.Of("connections of a peer", PeerConns, noConn),
 		limit.Of("streams in all, each way", TotalStreams, noStream),
+		limit.Of("streams in all that name no protocol, each way", UnnamedStreams, noStream),
+		limit.Of("incoming streams in all of one protocol that isn't souk's", ForeignStreams, noStream),
 		limit.Size("memory of all streams and connections", TotalMemory, noStream),
 		limit.Of("connections in all", MaxConns, noConn),
 	)

@@ -49,6 +49,17 @@ func streams(id func(i int) protocol.ID, from func(i int) peer.ID) limittest.Pro
 	}
 }
 
+// unnamed opens n streams of as many peers that name no protocol.
+func unnamed(t *testing.T, n int64) error {
+	m := managed(t)
+	for i := range int(n) {
+		if _, err := m.OpenStream(many(i), network.DirInbound); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // memory reserves n bytes for streams, so much for each: libp2p gives one
 // stream no more than 16 MiB.
 func memory(id func(i int) protocol.ID, from func(i int) peer.ID, each int64) limittest.Probe {
@@ -111,10 +122,12 @@ func TestLimits(t *testing.T) {
 			}
 			return limittest.Refused(r.Len() == int(n))
 		},
-		"connections of a peer":                 connections(one),
-		"streams in all, each way":              streams(foreign, many),
-		"memory of all streams and connections": memory(foreign, many, 4<<20),
-		"connections in all":                    connections(many),
+		"streams in all that name no protocol, each way":            unnamed,
+		"incoming streams in all of one protocol that isn't souk's": streams(func(int) protocol.ID { return "/souk/test/kad/1.0.0" }, many),
+		"connections of a peer":                                     connections(one),
+		"streams in all, each way":                                  streams(foreign, many),
+		"memory of all streams and connections":                     memory(foreign, many, 4<<20),
+		"connections in all":                                        connections(many),
 		"peers that are refused at once": func(_ *testing.T, n int64) error {
 			g := newGater(false, time.Now)
 			for i := range int(n) {

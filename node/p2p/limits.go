@@ -28,6 +28,10 @@ const (
 	PeerConns      = 8
 	TotalStreams   = 4096 // each way
 	TotalMemory    = 384 << 20
+	// Streams that come in without a word, and those of protocols that aren't souk's,
+	// of all peers: each is 256 KiB of TotalMemory, which have to leave room for souk's own.
+	UnnamedStreams = 512
+	ForeignStreams = 512 // of one such protocol, as the DHT's
 )
 
 // serviceLimit bounds one of souk's protocols: all peers together, and one.
@@ -47,7 +51,7 @@ func serviceLimits() []serviceLimit {
 		{wire.RunProtocol, 1024, 128, 64 << 20, 32 << 20},
 		{wire.BlobProtocol, 256, 64, 96 << 20, 24 << 20},
 		{wire.StatusProtocol, 512, 16, 16 << 20, 2 << 20},
-		{wire.ChallengeProtocol, 64, 4, 32 << 20, 8 << 20},
+		{wire.ChallengeProtocol, 256, 4, 32 << 20, 8 << 20},
 	}
 }
 
@@ -70,11 +74,15 @@ func soukLimits() rcmgr.PartialLimitConfig {
 			Streams: 2 * TotalStreams, StreamsInbound: TotalStreams, StreamsOutbound: TotalStreams,
 			Memory: TotalMemory,
 		},
-		PeerDefault:  soukPeer(PeerStreams, PeerMemory),
-		Service:      make(map[string]rcmgr.ResourceLimits),
-		ServicePeer:  make(map[string]rcmgr.ResourceLimits),
-		Protocol:     make(map[protocol.ID]rcmgr.ResourceLimits),
-		ProtocolPeer: make(map[protocol.ID]rcmgr.ResourceLimits),
+		Transient: rcmgr.ResourceLimits{
+			Streams: 2 * UnnamedStreams, StreamsInbound: UnnamedStreams, StreamsOutbound: UnnamedStreams,
+		},
+		PeerDefault:     soukPeer(PeerStreams, PeerMemory),
+		ProtocolDefault: rcmgr.ResourceLimits{StreamsInbound: ForeignStreams},
+		Service:         make(map[string]rcmgr.ResourceLimits),
+		ServicePeer:     make(map[string]rcmgr.ResourceLimits),
+		Protocol:        make(map[protocol.ID]rcmgr.ResourceLimits),
+		ProtocolPeer:    make(map[protocol.ID]rcmgr.ResourceLimits),
 	}
 	for _, s := range serviceLimits() {
 		all, one := streamLimit(s.streams, s.memory), streamLimit(s.streamsPerPeer, s.memoryPerPeerBytes)

@@ -182,6 +182,24 @@ func TestHalfOpenStreamsOfOnePeerAreBounded(t *testing.T) {
 	require.NoError(t, askedHonestly(t, stranger(t, provider), provider), "and newcomers are served")
 }
 
+// Peers that hold streams half open, each no more than its share and together
+// more than a protocol has, leave room for others on that very protocol.
+func TestHalfOpenStreamsOfManyPeersLeaveRoomForOthers(t *testing.T) {
+	provider := newAnswering(t)
+	honest := stranger(t, provider)
+	all := serviceLimits()[0] // offers, which the honest ask for
+	for range all.streams/all.streamsPerPeer + 1 {
+		bad := stranger(t, provider)
+		for range all.streamsPerPeer {
+			s, err := bad.NewStream(t.Context(), provider.ID(), all.protocol)
+			require.NoError(t, err)
+			_, _ = s.Write(binary.AppendUvarint(nil, wire.MaxControl)) // begins
+		}
+		require.NoError(t, askedHonestly(t, honest, provider))
+	}
+	require.NoError(t, askedHonestly(t, stranger(t, provider), provider), "and newcomers are served")
+}
+
 // Nothing is set aside for a frame that is too long to be one.
 func TestHugeFramesCostNoMemory(t *testing.T) {
 	provider := newAnswering(t)

@@ -44,8 +44,8 @@ func (Strangers) Block(peer.ID, time.Duration) {}
 func (Strangers) IsRegular(peer.ID) bool { return false }
 
 // Dispatcher stands in front of every handler: it takes a slot in the
-// service's resource scope, applies the rate limit, and turns the handler's
-// error into an action.
+// service's resource scope, applies the rate limit, keeps room for streams whose
+// first frame comes at once, and turns the handler's error into an action.
 type Dispatcher struct {
 	host    host.Host
 	peers   Peers
@@ -69,13 +69,14 @@ func NewDispatcher(h host.Host, p Peers, log *slog.Logger) *Dispatcher {
 // Handle serves a protocol. refuse wraps a refusal in the protocol's answer.
 func (d *Dispatcher) Handle(id protocol.ID, refuse func(*pb.Refusal) proto.Message, handle Handler) {
 	d.ids = append(d.ids, id)
+	var door doorway
 	d.host.SetStreamHandler(id, func(raw network.Stream) {
 		if !d.enter() {
 			_ = raw.Reset()
 			return
 		}
 		defer d.wg.Done()
-		d.serve(id, raw, refuse, handle)
+		d.serve(id, raw, &door, refuse, handle)
 	})
 }
 
@@ -89,7 +90,7 @@ func (d *Dispatcher) enter() bool {
 	return true
 }
 
-func (d *Dispatcher) serve(id protocol.ID, raw network.Stream, refuse func(*pb.Refusal) proto.Message, handle Handler) {
+func (d *Dispatcher) serve(id protocol.ID, raw network.Stream, door *doorway, refuse func(*pb.Refusal) proto.Message, handle Handler) {
 	if err := raw.Scope().SetService(string(id)); err != nil {
 		_ = raw.Reset() // no slot: the peer or the service has as many streams as it may
 		return
@@ -99,7 +100,10 @@ func (d *Dispatcher) serve(id protocol.ID, raw network.Stream, refuse func(*pb.R
 	s := NewStream(ctx, raw)
 	err := d.admit(id, s)
 	if err == nil {
+		s.begun = sync.OnceFunc(func() { door.leave(s) })
+		door.enter(s)
 		err = d.guard(handle, ctx, s)
+		s.begun()
 	}
 	d.settle(id, s, refuse, err)
 }

@@ -47,7 +47,7 @@ func told(t *testing.T, d *Dispatcher, id protocol.ID, change func(*rawStream), 
 		}
 		_ = other.Close()
 	}()
-	d.serve(id, raw, plain, handle)
+	d.serve(id, raw, &doorway{}, plain, handle)
 	if r, ok := <-answer; ok {
 		return FromProto(r), raw
 	}

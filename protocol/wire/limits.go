@@ -38,6 +38,7 @@ const (
 
 	AsksPerSecond = 20 // new streams a second from one peer and protocol, on average
 	AsksBurst     = 64 // and at once
+	MaxOpening    = 64 // streams of a protocol, of all peers, whose first frame isn't there yet
 	RegularAsks   = 50 // times as many, of a peer that this node trades with
 
 	maxCode     = 32  // bytes of a refusal's code
@@ -58,6 +59,7 @@ func LimitRows() []limit.Limit {
 		limit.Of(fmt.Sprintf("malformed messages of a peer in %d min", BlockWindow/time.Minute), MalformedBeforeBlock, blocked),
 		limit.Of("new streams of a peer and protocol in a second", AsksPerSecond, "refused with rate_limited"),
 		limit.Of("new streams of a peer and protocol at once", AsksBurst, "refused with rate_limited"),
+		limit.Of("streams of a protocol that wait for their first frame", MaxOpening, "the stream is reset that has waited longest of the peer that has the most of them"),
 		limit.Of("new streams of a peer that has paid, and protocol, in a second", AsksPerSecond*RegularAsks, "refused with rate_limited"),
 		limit.Of("new streams of a peer that has paid, and protocol, at once", AsksBurst*RegularAsks, "refused with rate_limited"),
 		limit.Size("code of a refusal", maxCode, "cut"),

@@ -40,6 +40,7 @@ func TestLimits(t *testing.T) {
 			}
 			return limittest.Refused(len(blocked) == 0)
 		},
+		"streams of a protocol that wait for their first frame":          waitTogether,
 		"new streams of a peer and protocol in a second":                 inASecond(false, AsksBurst),
 		"new streams of a peer and protocol at once":                     atOnce(false),
 		"new streams of a peer that has paid, and protocol, in a second": inASecond(true, AsksBurst*RegularAsks),

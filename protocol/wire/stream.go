@@ -23,15 +23,16 @@ const maxPrefix = 4
 // Stream carries frames over a libp2p stream. One goroutine may read while
 // others write.
 type Stream struct {
-	raw  network.Stream
-	in   *bufio.Reader
-	out  sync.Mutex
-	stop func() bool
+	raw   network.Stream
+	in    *bufio.Reader
+	out   sync.Mutex
+	stop  func() bool
+	begun func() // called when a frame is there whole
 }
 
 // NewStream puts frames on raw. The stream ends, by reset, when ctx does.
 func NewStream(ctx context.Context, raw network.Stream) *Stream {
-	s := &Stream{raw: raw, in: bufio.NewReaderSize(raw, 4<<10)}
+	s := &Stream{raw: raw, in: bufio.NewReaderSize(raw, 4<<10), begun: func() {}}
 	s.stop = context.AfterFunc(ctx, func() { _ = raw.Reset() })
 	return s
 }
@@ -68,7 +69,11 @@ func (s *Stream) ReadRaw(limit int, idle time.Duration, take func(body []byte) e
 	if size > uint64(limit) { //nolint:gosec // limits are positive constants
 		return fmt.Errorf("%w: %d bytes announced, %d allowed", ErrTooLarge, size, limit)
 	}
-	return s.readBody(int(size), take) //nolint:gosec // not above limit
+	priority := network.ReservationPriorityMedium
+	if limit <= MaxControl {
+		priority = network.ReservationPriorityAlways // those that may wait are few: MaxOpening
+	}
+	return s.readBody(int(size), priority, take) //nolint:gosec // not above limit
 }
 
 // readSize reads a frame's length, a uvarint of at most maxPrefix bytes.
@@ -86,8 +91,8 @@ func (s *Stream) readSize() (size uint64, err error) {
 	return 0, fmt.Errorf("%w: its length has more than %d bytes", ErrTooLarge, maxPrefix)
 }
 
-func (s *Stream) readBody(size int, take func([]byte) error) error {
-	if err := s.raw.Scope().ReserveMemory(size, network.ReservationPriorityMedium); err != nil {
+func (s *Stream) readBody(size int, priority uint8, take func([]byte) error) error {
+	if err := s.raw.Scope().ReserveMemory(size, priority); err != nil {
 		return fmt.Errorf("no memory for a frame of %d bytes: %w", size, err)
 	}
 	defer s.raw.Scope().ReleaseMemory(size)
@@ -96,6 +101,7 @@ func (s *Stream) readBody(size int, take func([]byte) error) error {
 	if _, err := io.ReadFull(s.in, body); err != nil {
 		return frameCut(err)
 	}
+	s.begun()
 	return take(body)
 }
 

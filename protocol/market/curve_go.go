@@ -26,3 +26,12 @@ func recoverKey(digest Hash, s Signature) ([]byte, error) {
 	}
 	return k.SerializeUncompressed(), nil
 }
+
+// decompress gives the uncompressed form of a public key.
+func decompress(pub []byte) ([]byte, error) {
+	k, err := secp256k1.ParsePubKey(pub)
+	if err != nil {
+		return nil, err
+	}
+	return k.SerializeUncompressed(), nil
+}

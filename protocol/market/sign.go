@@ -4,8 +4,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/holiman/uint256"
 	lcrypto "github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -106,33 +106,29 @@ func (s Signature) Verify(digest Hash, want Address) error {
 	return nil
 }
 
+// inlined is what a peer ID has before a compressed secp256k1 public key: the
+// identity as its hash, its length, and libp2p's protobuf of a key of that kind.
+const inlined = "\x00\x25\x08\x02\x12\x21"
+
 // AddressOf is the address that signs a peer's documents. The peer ID must
 // have a secp256k1 public key inlined, in the one encoding that libp2p gives it.
 func AddressOf(p peer.ID) (Address, error) {
-	pub, err := p.ExtractPublicKey()
-	if err != nil {
-		return Address{}, fmt.Errorf("peer %s: %w", p.ShortString(), err)
+	raw, found := strings.CutPrefix(string(p), inlined)
+	if !found || len(raw) != compressedKey {
+		return Address{}, fmt.Errorf("peer %s: %w, inlined in its one encoding", p.ShortString(), ErrKeyType)
 	}
-	if _, ok := pub.(*lcrypto.Secp256k1PublicKey); !ok {
-		return Address{}, fmt.Errorf("peer %s: %w", p.ShortString(), ErrKeyType)
-	}
-	if !p.MatchesPublicKey(pub) {
-		return Address{}, fmt.Errorf("peer %s: %w, in its one encoding", p.ShortString(), ErrKeyType)
-	}
-	raw, err := pub.Raw()
-	if err != nil {
-		return Address{}, err
-	}
-	return addressOf(raw)
+	return addressOf([]byte(raw))
 }
+
+const compressedKey = 33 // bytes
 
 // addressOf is the address of a compressed public key.
 func addressOf(pub []byte) (Address, error) {
-	k, err := secp256k1.ParsePubKey(pub)
+	key, err := decompress(pub)
 	if err != nil {
 		return Address{}, fmt.Errorf("%w: %w", ErrKeyType, err)
 	}
-	return addressFrom(k.SerializeUncompressed()), nil
+	return addressFrom(key), nil
 }
 
 // addressFrom is the address of an uncompressed public key: 4, x and y.

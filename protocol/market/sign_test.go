@@ -91,7 +91,7 @@ func TestOtherKeysCannotTrade(t *testing.T) {
 	hashed, err := mh.Sum([]byte("an RSA key is not in its peer ID"), mh.SHA2_256, -1)
 	require.NoError(t, err)
 	_, err = market.AddressOf(peer.ID(hashed))
-	require.ErrorIs(t, err, peer.ErrNoPublicKey)
+	require.ErrorIs(t, err, market.ErrKeyType)
 }
 
 // A peer ID around the uncompressed form of a key would be a second name for one address.
@@ -104,6 +104,21 @@ func TestAPeerIDInAnotherEncodingIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	_, err = market.AddressOf(peer.ID(id))
 	require.ErrorIs(t, err, market.ErrKeyType)
+}
+
+func TestAPeerIDAroundNoPointOfTheCurveIsRefused(t *testing.T) {
+	_, pub, err := lcrypto.GenerateSecp256k1Key(nil)
+	require.NoError(t, err)
+	id, err := peer.IDFromPublicKey(pub)
+	require.NoError(t, err)
+	none := []byte(id)
+	for i := range 32 { // no x above the field's prime is one
+		none[len(none)-1-i] = 0xff
+	}
+	for _, bad := range [][]byte{none, []byte(id)[:len(id)-1], append([]byte(id), 0)} {
+		_, err = market.AddressOf(peer.ID(bad))
+		require.ErrorIs(t, err, market.ErrKeyType)
+	}
 }
 
 func TestHexHasTheRightLength(t *testing.T) {

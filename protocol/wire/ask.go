@@ -39,20 +39,33 @@ func Open(ctx context.Context, h host.Host, p peer.ID, id protocol.ID) (*Stream,
 
 // Ask opens a stream, sends one question, reads one answer of at most limit
 // bytes and ends the stream. Where ctx or AskTimeout ended it, the error is
-// the context's.
+// the context's. Where there are as many streams as there may be, on either
+// side, it is a RateLimited refusal: the question wasn't read, and may be
+// asked again.
 func Ask(ctx context.Context, h host.Host, p peer.ID, id protocol.ID, question, answer proto.Message, limit int) error {
 	ctx, cancel := context.WithTimeout(ctx, AskTimeout)
 	defer cancel()
 	s, err := Open(ctx, h, p, id)
 	if err != nil {
-		return err
+		return crowded(err)
 	}
 	if err := ask(s, question, answer, limit, until(ctx)); err != nil {
 		s.Reset()
-		return fmt.Errorf("ask %s of %s: %w", id, p.ShortString(), orEnd(ctx, err))
+		return crowded(fmt.Errorf("ask %s of %s: %w", id, p.ShortString(), orEnd(ctx, err)))
 	}
 	_ = s.Close() // the answer is here; a peer that refused unread may have closed the other way before
 	return nil
+}
+
+// noSlot is a stream that its peer has no room for.
+var noSlot = &network.StreamError{ErrorCode: network.StreamResourceLimitExceeded, Remote: true}
+
+// crowded makes a refusal of an error that says that there are too many streams.
+func crowded(err error) error {
+	if !errors.Is(err, network.ErrResourceLimitExceeded) && !errors.Is(err, noSlot) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", Refuse(RateLimited, "too many streams at once").After(time.Second), err)
 }
 
 // orEnd adds to an error that ctx had ended: that is then why it failed.

@@ -92,7 +92,7 @@ func (d *Dispatcher) enter() bool {
 
 func (d *Dispatcher) serve(id protocol.ID, raw network.Stream, door *doorway, refuse func(*pb.Refusal) proto.Message, handle Handler) {
 	if err := raw.Scope().SetService(string(id)); err != nil {
-		_ = raw.Reset() // no slot: the peer or the service has as many streams as it may
+		_ = raw.ResetWithError(network.StreamResourceLimitExceeded) // no slot: the peer or the service has as many streams as it may
 		return
 	}
 	ctx, cancel := context.WithCancel(d.ctx)

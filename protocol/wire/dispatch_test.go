@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/stretchr/testify/require"
@@ -168,6 +169,7 @@ func TestAStreamWithoutASlotIsReset(t *testing.T) {
 	})
 	require.Nil(t, r)
 	require.True(t, raw.wasReset())
+	require.Equal(t, network.StreamResourceLimitExceeded, raw.code, "the peer learns that it may come again")
 }
 
 func TestMannersAreRememberedInBoundedMemory(t *testing.T) {

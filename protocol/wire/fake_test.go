@@ -25,6 +25,7 @@ type rawStream struct {
 
 	mu    sync.Mutex
 	reset bool
+	code  network.StreamErrorCode // that it was reset with
 }
 
 type rawConn struct {
@@ -109,6 +110,13 @@ func (s *rawStream) Reset() error {
 	s.reset = true
 	s.mu.Unlock()
 	return s.pipe.Close()
+}
+
+func (s *rawStream) ResetWithError(code network.StreamErrorCode) error {
+	s.mu.Lock()
+	s.code = code
+	s.mu.Unlock()
+	return s.Reset()
 }
 
 func (s *rawStream) wasReset() bool {

@@ -11,6 +11,8 @@ import (
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/stretchr/testify/require"
 
 	"souk/protocol/pb"
@@ -19,9 +21,9 @@ import (
 // soon is when what should happen at once has happened, on a busy machine.
 const soon = 15 * time.Second
 
-func newHost(t *testing.T, addr string) host.Host {
+func newHost(t *testing.T, addr string, more ...libp2p.Option) host.Host {
 	t.Helper()
-	h, err := libp2p.New(libp2p.ListenAddrStrings(addr), libp2p.DisableRelay(), libp2p.DisableMetrics())
+	h, err := libp2p.New(append(more, libp2p.ListenAddrStrings(addr), libp2p.DisableRelay(), libp2p.DisableMetrics())...)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, h.Close()) })
 	return h
@@ -71,6 +73,49 @@ func TestAQuestionIsAnsweredOrRefused(t *testing.T) {
 			require.Equal(t, string(BadRequest), answer.GetCode())
 			require.ErrorIs(t, Ask(t.Context(), c, server, StatusProtocol, &pb.Log{Data: make([]byte, 100)}, &answer, 50), ErrTooLarge)
 		})
+	}
+}
+
+// oneStream lets a host have one stream of a protocol at a time.
+func oneStream(t *testing.T, id protocol.ID) libp2p.Option {
+	t.Helper()
+	limits := rcmgr.PartialLimitConfig{Protocol: map[protocol.ID]rcmgr.ResourceLimits{id: {Streams: 1, StreamsInbound: 1, StreamsOutbound: 1}}}
+	m, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits.Build(rcmgr.InfiniteLimits)))
+	require.NoError(t, err)
+	return libp2p.ResourceManager(m)
+}
+
+func TestWhoAsksTooMuchAtOnceLearnsThatItMayAskAgain(t *testing.T) {
+	for name, crowded := range map[string]string{"here": "client", "there": "server"} {
+		for transport, addr := range loopback {
+			t.Run(name+" on "+transport, func(t *testing.T) {
+				hosts := map[string]host.Host{}
+				for _, who := range []string{"client", "server"} {
+					var few []libp2p.Option
+					if who == crowded {
+						few = append(few, oneStream(t, StatusProtocol))
+					}
+					hosts[who] = newHost(t, addr, few...)
+				}
+				c, s := hosts["client"], hosts["server"]
+				c.Peerstore().AddAddrs(s.ID(), s.Addrs(), time.Hour)
+				d := NewDispatcher(s, blocks{}, slog.New(slog.DiscardHandler))
+				t.Cleanup(d.Close)
+				asked, answer := make(chan struct{}), make(chan struct{})
+				d.Handle(StatusProtocol, plain, func(_ context.Context, s *Stream) error {
+					asked <- struct{}{}
+					<-answer
+					return s.Write(&pb.Refusal{})
+				})
+				ask := func() error { return Ask(t.Context(), c, s.ID(), StatusProtocol, &pb.Log{}, &pb.Refusal{}, MaxControl) }
+				first := make(chan error, 1)
+				go func() { first <- ask() }()
+				<-asked
+				require.True(t, IsCode(ask(), RateLimited))
+				close(answer)
+				require.NoError(t, <-first)
+			})
+		}
 	}
 }
 

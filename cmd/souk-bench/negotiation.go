@@ -126,7 +126,14 @@ func negotiationsPerSecond(ctx context.Context, s *session) ([]result, error) {
 				outcomes <- err
 			}()
 		}
-		count = count.of(ctx, n, outcomes, func() error { return h.release(ctx) })
+		begun := 0
+		count = count.of(ctx, n, outcomes, func() error {
+			err := h.release(ctx)
+			if begun++; begun == n { // who needs a second quote searches again
+				close(h.gate.open)
+			}
+			return err
+		})
 		return ctx.Err()
 	})
 	if err != nil {

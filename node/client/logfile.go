@@ -16,8 +16,10 @@ import (
 const logSlack = 4 << 10
 
 // logFile is the log of one execution; its size is the offset to go on from.
+// Its file is made with its first byte: many jobs say nothing.
 type logFile struct {
-	f     *os.File
+	path  string
+	f     *os.File // nil until there is something to append
 	size  int64
 	dirty bool
 }
@@ -27,15 +29,11 @@ func (e *Engine) logPath(lease market.Hash) string {
 }
 
 func (e *Engine) openLog(lease market.Hash) (*logFile, error) {
-	f, err := os.OpenFile(e.logPath(lease), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	size, err := e.logSize(lease)
 	if err != nil {
 		return nil, fmt.Errorf("open the log of lease %s: %w", lease, err)
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return &logFile{f: f, size: info.Size()}, nil
+	return &logFile{path: e.logPath(lease), size: size}, nil
 }
 
 // append adds what is new of data, which begins at offset, up to most bytes
@@ -53,9 +51,18 @@ func (l *logFile) append(offset uint64, data []byte, most int64) (int, error) {
 	if l.size+int64(len(data)) > most+logSlack {
 		return 0, wire.Malformed("the log is longer than the leased %d bytes", most)
 	}
-	n, err := l.f.Write(data)
-	l.size += int64(n)
+	return l.write(data)
+}
+
+func (l *logFile) write(data []byte) (n int, err error) {
+	if l.f == nil {
+		if l.f, err = os.OpenFile(l.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+			return 0, err
+		}
+	}
 	l.dirty = true
+	n, err = l.f.Write(data)
+	l.size += int64(n)
 	return n, err
 }
 
@@ -68,7 +75,12 @@ func (l *logFile) sync() error {
 	return l.f.Sync()
 }
 
-func (l *logFile) close() error { return errors.Join(l.sync(), l.f.Close()) }
+func (l *logFile) close() error {
+	if l.f == nil {
+		return nil
+	}
+	return errors.Join(l.sync(), l.f.Close())
+}
 
 // logSize is how long an execution's log is here; 0 where there is none.
 func (e *Engine) logSize(lease market.Hash) (int64, error) {

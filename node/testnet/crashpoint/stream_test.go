@@ -96,8 +96,7 @@ func (s *memStream) CloseRead() error {
 }
 
 func (s *memStream) Close() error {
-	s.end()
-	if !s.host.fate.isDead() {
+	if s.end() {
 		s.out.finish(io.EOF)
 		s.in.drop(errReset)
 	}
@@ -105,17 +104,22 @@ func (s *memStream) Close() error {
 }
 
 func (s *memStream) Reset() error {
-	s.end()
-	if !s.host.fate.isDead() {
+	if s.end() {
 		s.out.drop(errRemoteReset)
 		s.in.drop(errReset)
 	}
 	return nil
 }
 
-func (s *memStream) end() {
+// end tells whether the other side learns of it: what a node does that has
+// crashed has no effect, and its streams break off when its host leaves.
+func (s *memStream) end() (told bool) {
 	s.in.stop()
+	if s.host.fate.isDead() {
+		return false
+	}
 	s.host.forget(s)
+	return true
 }
 
 func (s *memStream) ResetWithError(network.StreamErrorCode) error { return s.Reset() }

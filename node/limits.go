@@ -1,10 +1,12 @@
 package node
 
 import (
+	"math"
 	"slices"
 
 	"souk/internal/limit"
 	"souk/node/blob"
+	"souk/node/books"
 	"souk/node/client"
 	"souk/node/config"
 	"souk/node/control"
@@ -35,24 +37,40 @@ func Limits(c config.Config) []limit.Limit {
 	all := slices.Concat(
 		wire.LimitRows(), market.LimitRows(), offer.LimitRows(), run.LimitRows(), protoblob.LimitRows(), status.LimitRows(),
 		challenge.LimitRows(), receiptfile.LimitRows(),
-		provider.LimitRows(), client.LimitRows(), prover.LimitRows(), blob.LimitRows(), p2p.LimitRows(),
+		books.LimitRows(), provider.LimitRows(), client.LimitRows(), prover.LimitRows(), blob.LimitRows(), p2p.LimitRows(),
 		executor.LimitRows(), wasm.LimitRows(), docker.LimitRows(),
 		image.LimitRows(), jobfile.LimitRows(), config.LimitRows(), identity.LimitRows(), control.LimitRows(), ledger.LimitRows(),
 	)
 	for i, l := range all {
-		if n := configured(c, l.Key); n > 0 {
+		if n, set := configured(c, l.Key); set {
 			all[i].Value = n
 		}
 	}
 	return all
 }
 
-// configured is what the configuration says of a limit; 0 is nothing.
-func configured(c config.Config, key string) int64 {
+// configured is what the configuration says of a limit, if anything.
+func configured(c config.Config, key string) (n int64, set bool) {
 	switch key {
 	case "docker.max_image":
-		return c.Docker.MaxImage
-	default:
-		return 0
+		return c.Docker.MaxImage, c.Docker.MaxImage > 0
+	case "client.lost_after":
+		return c.Client.LostAfter.Milliseconds(), c.Client.LostAfter > 0
+	case "client.cap_peer":
+		return micros(c.Client.CapPeer), true
+	case "client.cap_total":
+		return micros(c.Client.CapTotal), true
+	case "provider.cap_peer":
+		return micros(c.Provider.CapPeer), true
+	case "provider.cap_total":
+		return micros(c.Provider.CapTotal), true
 	}
+	return 0, false
+}
+
+func micros(a market.Amount) int64 {
+	if n := a.Big(); n.IsInt64() {
+		return n.Int64()
+	}
+	return math.MaxInt64
 }

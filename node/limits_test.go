@@ -9,12 +9,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"souk/internal/limit"
 	"souk/node"
+	"souk/node/client"
 	settings "souk/node/config"
+	"souk/node/executor/docker"
+	"souk/node/provider"
+	"souk/protocol/market"
 )
 
 var update = flag.Bool("update", false, "write the limits into docs/spec.md anew")
@@ -72,7 +77,12 @@ func tests(t *testing.T, dir string) string {
 func TestTheConfigurationChangesALimit(t *testing.T) {
 	loaded, err := settings.Load(settings.Sources{DataDir: t.TempDir()})
 	require.NoError(t, err)
-	changed := settings.Config{Docker: settings.Docker{MaxImage: 5}}
+	five := market.NewAmount(5)
+	changed := settings.Config{
+		Docker:   settings.Docker{MaxImage: 5},
+		Client:   settings.Client{CapPeer: five, CapTotal: five, LostAfter: 5 * time.Millisecond},
+		Provider: settings.Provider{CapPeer: five, CapTotal: five},
+	}
 	for i, l := range node.Limits(settings.Config{}) {
 		if l.Key == "" {
 			require.Equal(t, l, node.Limits(changed)[i])
@@ -80,6 +90,19 @@ func TestTheConfigurationChangesALimit(t *testing.T) {
 		}
 		require.True(t, slices.ContainsFunc(loaded.Values, func(v settings.Value) bool { return v.Key == l.Key }), "no key is %s", l.Key)
 		require.EqualValues(t, 5, node.Limits(changed)[i].Value, "%s changes nothing", l.Key)
+	}
+}
+
+// Who changes nothing has the limits that the packages name.
+func TestTheTableHasWhatTheConfigurationSaysByItself(t *testing.T) {
+	loaded, err := settings.Load(settings.Sources{DataDir: t.TempDir()})
+	require.NoError(t, err)
+	table := map[string]int64{}
+	for _, l := range node.Limits(loaded.Config) {
+		table[l.Name] = l.Value
+	}
+	for _, l := range slices.Concat(client.LimitRows(), provider.LimitRows(), docker.LimitRows()) {
+		require.Equal(t, l.Value, table[l.Name], l.Name)
 	}
 }
 

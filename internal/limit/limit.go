@@ -7,6 +7,7 @@
 package limit
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ const (
 	Count  Unit = "" // of what the limit's name says
 	Bytes  Unit = "bytes"
 	Millis Unit = "ms"
+	Micros Unit = "µUSD" // millionths of a dollar, the smallest unit of the token
 )
 
 // Limit is one named bound.
@@ -49,6 +51,11 @@ func Size(name string, most int64, beyond string) Limit {
 // Time counts milliseconds.
 func Time(name string, most time.Duration, beyond string) Limit {
 	return Limit{Name: name, Value: most.Milliseconds(), Unit: Millis, Beyond: beyond}
+}
+
+// Money counts millionths of a dollar.
+func Money(name string, most int64, beyond string) Limit {
+	return Limit{Name: name, Value: most, Unit: Micros, Beyond: beyond}
 }
 
 // AtLeast makes a floor of a limit.
@@ -94,8 +101,19 @@ func (l Limit) figure() string {
 		return size(l.Value)
 	case Millis:
 		return duration(time.Duration(l.Value) * time.Millisecond)
+	case Micros:
+		return dollars(l.Value)
 	}
 	return grouped(l.Value)
+}
+
+func dollars(micros int64) string {
+	const dollar = 1_000_000
+	text := grouped(micros / dollar)
+	if rest := micros % dollar; rest != 0 {
+		text += strings.TrimRight(fmt.Sprintf(".%06d", rest), "0")
+	}
+	return text + " USD"
 }
 
 func size(bytes int64) string {

@@ -22,6 +22,8 @@ func TestFiguresAreForPeople(t *testing.T) {
 		"30 days and 5 min": limit.Time("", 30*24*time.Hour+5*time.Minute, ""),
 		"30 days":           limit.Time("", 30*24*time.Hour, ""),
 		"1,500 ms":          limit.Time("", 1500*time.Millisecond, ""),
+		"5 USD":             limit.Money("", 5_000_000, ""),
+		"1,000.05 USD":      limit.Money("", 1_000_050_000, ""),
 		"8":                 limit.Of("", 8, ""),
 		"1,024":             limit.Of("", 1024, ""),
 		"1,000,000":         limit.Of("", 1_000_000, ""),

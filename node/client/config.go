@@ -38,6 +38,8 @@ type Ledger interface {
 // Caps bounds, in money, what dishonest providers could keep at most.
 type Caps = books.Caps
 
+const defaultLost = time.Minute
+
 // DefaultCaps is 5 with one provider and 50 in all, in a token of 6 decimals.
 func DefaultCaps() Caps {
 	return Caps{PerPeer: market.NewAmount(5_000_000), InAll: market.NewAmount(50_000_000)}
@@ -143,7 +145,7 @@ func (t *Times) setDefaults() {
 		{&t.Find, 8 * time.Second},
 		{&t.Recent, 2 * time.Second},
 		{&t.Alone, time.Second},
-		{&t.Lost, time.Minute},
+		{&t.Lost, defaultLost},
 		{&t.Redial, 250 * time.Millisecond},
 		{&t.Settle, 10 * time.Second},
 		{&t.Busy, 5 * time.Second},

@@ -8,7 +8,7 @@ import (
 
 // LimitRows are this package's rows of the table of limits.
 func LimitRows() []limit.Limit {
-	const refused = "the quote is refused"
+	const refused, noMore = "the quote is refused", "no higher voucher is signed"
 	return limit.In("node/client", append(limit.OnTheWire(
 		limit.Of("ticks paid ahead", maxPrepay, refused),
 		limit.Size("log of a lease", market.MaxLogBytes, refused+"; a job's log is cut there with a notice"),
@@ -16,7 +16,15 @@ func LimitRows() []limit.Limit {
 		limit.Time("time from the end of a quote to the start", maxPrepare, refused),
 		limit.Time("validity of another's quote", offer.Validity, refused),
 	),
+		limit.Money("what one provider could keep", dollars(DefaultCaps().PerPeer), noMore).By("client.cap_peer"),
+		limit.Money("what all providers together could keep", dollars(DefaultCaps().InAll), noMore).By("client.cap_total"),
+		limit.Time("silence of a provider, and of a transfer", defaultLost, "the lease is lost").By("client.lost_after"),
+		limit.Time("fetching a lease's outputs, in all", maxFetch, "the lease counts as failed by its provider"),
+		limit.Size("bytes of outputs a second, on average", minPace, "the lease counts as failed by its provider").AtLeast(),
+		limit.Time("age of a plan", planLife, "it is forgotten"),
 		limit.Of("peers asked in one search", maxAsked, "the others are not asked"),
 		limit.Of("plans that are kept", maxPlans, "the oldest is forgotten"),
 	)...)
 }
+
+func dollars(a market.Amount) int64 { return a.Big().Int64() }

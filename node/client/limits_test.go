@@ -1,14 +1,18 @@
 package client
 
 import (
+	"crypto/rand"
 	"fmt"
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
 	"souk/internal/limit/limittest"
+	"souk/node/books"
+	"souk/node/ledger"
 	"souk/protocol/lease"
 	"souk/protocol/market"
 	"souk/protocol/wire"
@@ -39,6 +43,28 @@ func quoted(change func(q *lease.Quoted, n int64)) limittest.Probe {
 	}
 }
 
+// vouchered has a lease whose first tick costs n need a voucher, under the caps
+// but those that change lifts.
+func vouchered(lift func(*books.Account)) limittest.Probe {
+	return func(t *testing.T, n int64) error {
+		key, _, err := crypto.GenerateSecp256k1Key(rand.Reader)
+		require.NoError(t, err)
+		signer, err := market.NewSigner(key)
+		require.NoError(t, err)
+		a := books.Account{Channel: ledger.Channel{Role: ledger.Client}, Caps: DefaultCaps(), Elsewhere: market.NewAmount(1000)}
+		if lift(&a); a.Caps.PerPeer != DefaultCaps().PerPeer {
+			n -= 1000
+		}
+		q := market.Quote{TickUnits: 1000, TickPrice: market.NewAmount(uint64(n)), MaxTicks: 10, MaxMillis: 10_000}
+		_, err = books.NewSide(market.NoChain("test"), signer).Lease(a, ledger.Lease{Hash: market.Hash{1}}, q, market.Terms{PrepayTicks: 1}, false, 1)
+		if err != nil {
+			var over *books.OverCap
+			require.ErrorAs(t, err, &over)
+		}
+		return err
+	}
+}
+
 func TestLimits(t *testing.T) {
 	limittest.Run(t, LimitRows(), map[string]limittest.Probe{
 		"ticks paid ahead":   quoted(func(q *lease.Quoted, n int64) { q.Terms.PrepayTicks = uint32(n) }),
@@ -51,6 +77,29 @@ func TestLimits(t *testing.T) {
 			q.Quote.ExpiresAt = q.SignedAt + uint64(n)
 			q.Quote.StartBy = q.Quote.ExpiresAt
 		}),
+		"what one provider could keep":           vouchered(func(a *books.Account) { a.Caps.InAll = market.NewAmount(1 << 40) }),
+		"what all providers together could keep": vouchered(func(a *books.Account) { a.Caps.PerPeer = market.NewAmount(1 << 40) }),
+		"silence of a provider, and of a transfer": func(_ *testing.T, n int64) error {
+			f := fetching{begun: true, bytes: 1 << 40}
+			return limittest.Refused(!f.over(limittest.Wait(n), defaultLost, true))
+		},
+		"fetching a lease's outputs, in all": func(_ *testing.T, n int64) error {
+			now := limittest.Wait(n)
+			f := fetching{begun: true, moved: now, bytes: 1 << 40}
+			return limittest.Refused(!f.over(now, defaultLost, true))
+		},
+		"bytes of outputs a second, on average": func(_ *testing.T, n int64) error {
+			const while = time.Hour
+			now := goneFactor*defaultLost + while - time.Millisecond
+			f := fetching{begun: true, moved: now, bytes: n * int64(while/time.Second)}
+			return limittest.Refused(!f.over(now, defaultLost, true))
+		},
+		"age of a plan": func(_ *testing.T, n int64) error {
+			p := &plans{}
+			p.add(&planned{plan: Plan{ID: "old"}})
+			p.add(&planned{plan: Plan{ID: "new"}, made: time.Duration(n) * time.Millisecond})
+			return limittest.Refused(p.take("old") != nil)
+		},
 		"peers asked in one search": func(_ *testing.T, n int64) error {
 			s, asked := &search{most: maxAsked, asked: map[peer.ID]bool{"self": true}}, int64(0)
 			for i := range 2 * maxAsked {

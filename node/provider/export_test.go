@@ -1,7 +1,9 @@
 package provider
 
 import (
+	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -20,6 +22,17 @@ func OpenUp(n int, known ledger.Peer, peers func(i int) peer.ID) error {
 		}
 	}
 	return nil
+}
+
+// SilentFor has a lease wait for something that comes after so long.
+func SilentFor(silence, patience time.Duration) error {
+	l := &lease{changed: make(chan struct{})}
+	var came atomic.Bool
+	defer time.AfterFunc(silence, func() {
+		came.Store(true)
+		l.wake()
+	}).Stop()
+	return l.await(context.Background(), patience, func() (bool, error) { return came.Load(), nil })
 }
 
 // CreditFor is the credit of a client with so many countersigned receipts.

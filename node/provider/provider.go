@@ -118,6 +118,12 @@ type Caps struct {
 	Total market.Amount // credit to all of them
 }
 
+// DefaultCaps is 1 to one client and 10 to all, in a token of 6 decimals. A
+// Config has them only if whoever made it says so.
+func DefaultCaps() Caps {
+	return Caps{Peer: market.NewAmount(1_000_000), Total: market.NewAmount(10_000_000)}
+}
+
 // Provider trades a machine's time.
 type Provider struct {
 	Config

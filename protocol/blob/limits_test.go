@@ -1,9 +1,17 @@
 package blob
 
 import (
+	"context"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multihash"
 	"github.com/stretchr/testify/require"
 
@@ -41,5 +49,62 @@ func TestLimits(t *testing.T) {
 			_, _, err = subject(lease[:], root)
 			return err
 		},
+		"one stream of a transfer": inTime(func(t *testing.T, raw *endless, wait time.Duration) error {
+			s, done, err := open(t.Context(), oneStream{raw: raw}, "someone")
+			require.NoError(t, err)
+			defer s.Reset()
+			defer done()
+			return raw.lasts(wait)
+		}),
+		"syncing what was put": inTime(func(t *testing.T, raw *endless, wait time.Duration) error {
+			sent, answer := make(chan error, 1), make(chan error, 1)
+			sent <- nil
+			go func() { answer <- raw.lasts(wait) }()
+			return settle(wire.NewStream(t.Context(), raw), sent, answer)
+		}),
 	})
+}
+
+// endless is a stream on which nothing comes; it can be reset.
+type endless struct {
+	network.Stream // nil: of nothing else is use made
+	once           sync.Once
+	ended          chan struct{}
+}
+
+func (e *endless) Scope() network.StreamScope { return &network.NullScope{} }
+
+func (e *endless) Reset() error {
+	e.once.Do(func() { close(e.ended) })
+	return nil
+}
+
+// lasts tells whether the stream is still there after so long.
+func (e *endless) lasts(wait time.Duration) error {
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-e.ended:
+		return ErrBroken
+	}
+}
+
+// oneStream is a host with that stream to everybody.
+type oneStream struct {
+	host.Host
+	raw *endless
+}
+
+func (o oneStream) NewStream(context.Context, peer.ID, ...protocol.ID) (network.Stream, error) {
+	return o.raw, nil
+}
+
+// inTime runs a probe of a time by synctest's clock.
+func inTime(try func(t *testing.T, raw *endless, wait time.Duration) error) limittest.Probe {
+	return func(t *testing.T, n int64) (err error) {
+		synctest.Test(t, func(t *testing.T) {
+			err = try(t, &endless{ended: make(chan struct{})}, limittest.Wait(n))
+		})
+		return err
+	}
 }

@@ -31,12 +31,15 @@ func TestLimitsAreShown(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(line), &l))
 		got = append(got, l)
 	}
-	require.Equal(t, node.Limits(config.Config{}), got)
+	byItself, err := config.Load(config.Sources{DataDir: d.dir})
+	require.NoError(t, err)
+	require.Equal(t, node.Limits(byItself.Config), got)
 }
 
 func TestALimitIsShownAsItWasConfigured(t *testing.T) {
 	d := newDesk(t)
-	require.NoError(t, os.WriteFile(filepath.Join(d.dir, config.FileName), []byte("docker: {max_image: 3GiB}\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(d.dir, config.FileName), []byte("docker: {max_image: 3GiB}\nclient: {cap_peer: 0}\n"), 0o600))
 	require.Zero(t, d.souk("config", "limits"), d.err.String())
 	require.Regexp(t, `image, unpacked +3 GiB `, d.out.String())
+	require.Regexp(t, `what one provider could keep +0 USD `, d.out.String())
 }

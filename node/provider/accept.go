@@ -28,7 +28,7 @@ func (p *Provider) Accept(ctx context.Context, client peer.ID, a leases.Accepted
 }
 
 func (p *Provider) accept(ctx context.Context, client peer.ID, a leases.Accepted) (market.Signature, error) {
-	end, err := p.accepts.take(ctx, a.Quote.Hash())
+	end, err := p.accepts.Take(ctx, a.Quote.Hash())
 	if err != nil {
 		return market.Signature{}, err
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"souk/internal/turns"
 	"souk/node/blob"
 	"souk/node/books"
 	"souk/node/capacity"
@@ -133,8 +134,8 @@ type Provider struct {
 	shelf     *shelf
 	twins     *status.Boots
 	quotes    *openQuotes
-	accepts   turns[market.Hash] // one accept of a quote at a time
-	asking    turns[account]     // one exchange of a channel's status at a time
+	accepts   turns.Turns[market.Hash] // one accept of a quote at a time
+	asking    turns.Turns[account]     // one exchange of a channel's status at a time
 	leftOvers leftOvers
 	room      sync.Mutex // keeps a stranger's quote, which only looks, from an accept, which takes
 

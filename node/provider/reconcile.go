@@ -28,7 +28,7 @@ func (p *Provider) reconciled(a account) bool {
 // adopts what bears this provider's own signature and is newer than its own
 // books, so that a restored backup can't sign lower or conflicting numbers.
 func (p *Provider) reconcile(ctx context.Context, a account) error {
-	end, err := p.asking.take(ctx, a)
+	end, err := p.asking.Take(ctx, a)
 	if err != nil {
 		return err
 	}

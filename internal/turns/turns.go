@@ -1,19 +1,20 @@
-package provider
+// Package turns lets callers go on with a key one at a time. It waits for no
+// longer than a context says, and remembers no key that nobody has.
+package turns
 
 import (
 	"context"
 	"sync"
 )
 
-// turns lets one caller at a time go on with a key. Its memory is the keys
-// that somebody has now.
-type turns[K comparable] struct {
+// Turns are a kind of key's turns; the zero value is ready.
+type Turns[K comparable] struct {
 	mu    sync.Mutex
 	taken map[K]chan struct{}
 }
 
-// take waits for the key's turn; done ends it.
-func (t *turns[K]) take(ctx context.Context, k K) (done func(), err error) {
+// Take waits for the key's turn; done ends it.
+func (t *Turns[K]) Take(ctx context.Context, k K) (done func(), err error) {
 	for {
 		busy := t.try(k)
 		if busy == nil {
@@ -28,7 +29,7 @@ func (t *turns[K]) take(ctx context.Context, k K) (done func(), err error) {
 }
 
 // try takes the turn, or gives what is closed when the one before ends.
-func (t *turns[K]) try(k K) (busy <-chan struct{}) {
+func (t *Turns[K]) try(k K) (busy <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if c, ok := t.taken[k]; ok {
@@ -41,7 +42,7 @@ func (t *turns[K]) try(k K) (busy <-chan struct{}) {
 	return nil
 }
 
-func (t *turns[K]) end(k K) {
+func (t *Turns[K]) end(k K) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	close(t.taken[k])

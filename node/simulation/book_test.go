@@ -22,20 +22,21 @@ type book struct {
 	channels map[market.Hash]ledger.Channel
 	receipts map[place]ledger.Receipt
 	vouchers []ledger.Voucher
+	given    map[market.Hash]market.Amount // by channel: by how much late payments raised the voucher
 	undo     []func()
 }
 
 func newBook() *book {
 	return &book{
 		quotes: map[market.Hash]ledger.Quote{}, leases: map[market.Hash]ledger.Lease{},
-		channels: map[market.Hash]ledger.Channel{}, receipts: map[place]ledger.Receipt{},
+		channels: map[market.Hash]ledger.Channel{}, receipts: map[place]ledger.Receipt{}, given: map[market.Hash]market.Amount{},
 	}
 }
 
 func (b *book) backup() *book {
 	return &book{
 		quotes: maps.Clone(b.quotes), leases: maps.Clone(b.leases), order: slices.Clone(b.order),
-		channels: maps.Clone(b.channels), receipts: maps.Clone(b.receipts), vouchers: slices.Clone(b.vouchers),
+		channels: maps.Clone(b.channels), receipts: maps.Clone(b.receipts), vouchers: slices.Clone(b.vouchers), given: maps.Clone(b.given),
 	}
 }
 

@@ -114,7 +114,8 @@ func (c *client) poke(s *slot) {
 		return
 	}
 	if c.w.now-s.heard > lostAfter && !settling(l) {
-		c.change(s, "gives up", func(l ledger.Lease) (ledger.Lease, error) { return books.GiveUp(l, "silence", c.wall()), nil })
+		c.change(s, "gives up", func(l ledger.Lease) (ledger.Lease, error) { return books.GiveUp(l, silence, c.wall()), nil })
+		c.agreed[s.at] = false
 		return
 	}
 	if !c.agreed[s.at] {
@@ -257,6 +258,7 @@ func (c *client) statusCame(p *provider, life int, v *books.Voucher, all []books
 	})
 	if ok {
 		c.agreed[p] = true
+		c.catchUp(p, id, all)
 	}
 }
 
@@ -335,10 +337,13 @@ func (c *client) accepted(lease market.Hash, signature []byte, refused error) {
 // streams deliver in order, or break off.
 func (c *client) receiptCame(p *provider, r ledger.Receipt) {
 	s := c.slotOf(r.Lease)
+	l := c.disk.leases[r.Lease]
+	if isLost(l) && c.agreed[p] {
+		c.payLate(p, l, r)
+	}
 	if s == nil || !c.agreed[p] {
 		return
 	}
-	l := c.disk.leases[r.Lease]
 	s.heard = c.w.now
 	if !l.State.Live() || r.Seq > l.Countersigned.Seq+1 {
 		return

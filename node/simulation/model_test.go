@@ -14,6 +14,7 @@ type model struct {
 	highest map[market.Hash]uint64                 // by channel: the highest voucher that its provider has on disk
 	vouched map[market.Hash]uint64                 // and that its client ever signed
 	ran     map[market.Hash]map[market.Hash]uint64 // by channel: credit of the leases that may have used more than the voucher covers
+	given   map[market.Hash]uint64                 // by channel: by how much late payments raised its voucher
 	before  map[*node]map[market.Hash]uint64
 	lacks   map[gap]bool
 	lives   map[market.Hash]uint64
@@ -29,7 +30,7 @@ type gap struct {
 func newModel(w *world) *model {
 	return &model{
 		w: w, highest: map[market.Hash]uint64{}, vouched: map[market.Hash]uint64{}, ran: map[market.Hash]map[market.Hash]uint64{},
-		before: map[*node]map[market.Hash]uint64{}, lacks: map[gap]bool{}, lives: map[market.Hash]uint64{},
+		given: map[market.Hash]uint64{}, before: map[*node]map[market.Hash]uint64{}, lacks: map[gap]bool{}, lives: map[market.Hash]uint64{},
 	}
 }
 
@@ -103,6 +104,9 @@ func (m *model) exposure(p *provider, id market.Hash, held, signed uint64) {
 	used, started, now := signed, signed, map[market.Hash]uint64{}
 	for _, l := range p.disk.on(id) {
 		h, proc := l.Hash, p.processes[l.Hash]
+		if m.w.faults.outage > 0 && (l.State == market.Agreed || l.State == market.Preparing) {
+			now[h] = uint64(p.deals[quoteHash(l.Quote)].terms.CreditTicks) // which the others may use meanwhile
+		}
 		if l.State != market.Running {
 			continue
 		}
@@ -122,9 +126,12 @@ func (m *model) exposure(p *provider, id market.Hash, held, signed uint64) {
 		since = map[market.Hash]uint64{}
 	}
 	maps.Copy(since, now)
-	var spare uint64
+	spare, graces := uint64(0), uint64(1)
+	if m.w.faults.outage > 0 { // of leases that all lose their cover one is stopped after the other, each time with a grace for those that stay
+		graces = uint64(len(since))
+	}
 	for h, credit := range since {
-		spare += tickPrice * (1 + credit + m.lives[h]*(1+outlives/tickMillis+1))
+		spare += tickPrice * (graces + credit + m.lives[h]*(1+outlives/tickMillis+1))
 	}
 	if used > held+spare {
 		m.w.wrong("%s let leases use %d with a voucher over %d, more than %d of credit and grace", p.name, used, held, spare)
@@ -302,6 +309,7 @@ func (m *model) end() {
 			if mine.Due != theirs.Due {
 				m.w.wrong("%s has %s due from %s, which has %s", p.name, mine.Due, c.name, theirs.Due)
 			}
+			m.nothingCoveredIsOwed(p, c)
 			if claim := min(units(mine.Voucher), units(mine.Signed)); claim > m.vouched[id] {
 				m.w.wrong("%s may claim %d, only %d was vouched for", p.name, claim, m.vouched[id])
 			}

@@ -113,7 +113,7 @@ func (p *provider) find(lease market.Hash) *run {
 // attachCame starts the process, and sends what the client lacks.
 func (p *provider) attachCame(c *client, lease market.Hash, seq uint32) {
 	l, err := p.disk.Lease(ledger.Provider, lease)
-	if err != nil || l.Lost {
+	if err != nil || l.Lost && l.Countersigned.Seq == l.Newest.Seq {
 		p.send(&c.node, "gone", func() { c.gone(lease) })
 		return
 	}
@@ -126,7 +126,7 @@ func (p *provider) attachCame(c *client, lease market.Hash, seq uint32) {
 	for n := seq + 1; n <= l.Newest.Seq; n++ {
 		p.sendReceipt(c, lease, n)
 	}
-	if seq == l.Newest.Seq && seq > 0 && l.Outcome != market.NotEnded {
+	if seq == l.Newest.Seq && seq > 0 && !l.Lost && l.Outcome != market.NotEnded {
 		p.sendReceipt(c, lease, seq) // now it learns that it was the last
 	}
 }

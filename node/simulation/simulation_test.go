@@ -27,7 +27,7 @@ func newWorld(seed uint64) *world {
 	pick := func(of ...float64) float64 { return of[w.rng.IntN(len(of))] }
 	w.faults = faults{
 		loss: pick(0, 0.05, 0.15, 0.3), replay: pick(0, 0.1, 0.3, 0.5), crash: pick(0, 0.003, 0.01, 0.02),
-		jump: pick(0, 0, 0.3), delay: uint64(pick(20, 500, 3*second)), skew: w.rng.IntN(3) == 0,
+		jump: pick(0, 0, 0.3), outage: pick(0, 0.5, 0.9), delay: uint64(pick(20, 500, 3*second)), skew: w.rng.IntN(3) == 0,
 	}
 	if w.side = w.rng.IntN(3); w.side > 0 {
 		w.faults.restore = 0.3
@@ -39,7 +39,17 @@ func newWorld(seed uint64) *world {
 		w.clients = append(w.clients, newClient(w, id))
 	}
 	w.backups()
+	w.outages()
 	return w
+}
+
+// outages cut clients off for long enough to lose leases.
+func (w *world) outages() {
+	w.after(w.between(20*second, 2*minute), w.outages)
+	if c := w.clients[w.rng.IntN(len(w.clients))]; w.chance(w.faults.outage) {
+		c.cut = w.now + w.between(10*second, 2*lostAfter)
+		w.say(&c.node, "is cut off until", c.cut)
+	}
 }
 
 // backups keeps copies of the books that crashes may bring back. Only one

@@ -17,9 +17,9 @@ const (
 
 // faults are how bad a history's world is.
 type faults struct {
-	loss, replay, crash, restore, jump float64
-	delay                              uint64 // the longest that a message takes
-	skew                               bool
+	loss, replay, crash, restore, jump, outage float64
+	delay                                      uint64 // the longest that a message takes
+	skew                                       bool
 }
 
 // world is one history: true time, the events to come, and everybody in it.
@@ -118,10 +118,11 @@ type node struct {
 	disk *book
 	old  *book // a backup, which a crash may bring back
 	up   bool
-	life int   // how often it was started
-	era  int   // how often a backup was brought back: what was under way before is gone
-	skew int64 // of its wall clock, ms
-	was  bool  // its clock jumped while it was down or up: what it says of time is unsure
+	life int    // how often it was started
+	era  int    // how often a backup was brought back: what was under way before is gone
+	skew int64  // of its wall clock, ms
+	cut  uint64 // until when nothing gets to it or from it
+	was  bool   // its clock jumped while it was down or up: what it says of time is unsure
 	wake func()
 	died func()
 }
@@ -185,6 +186,9 @@ func (n *node) send(to *node, what string, deliver func()) {
 			w.say(to, "gets "+what, 0)
 			deliver()
 		}
+	}
+	if !w.calm && w.now < max(n.cut, to.cut) {
+		return
 	}
 	if !w.chance(w.faults.loss) {
 		w.after(w.between(1, w.faults.delay), arrive)

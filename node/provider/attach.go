@@ -214,9 +214,10 @@ func (a *attachment) send(ctx context.Context, received <-chan error) error {
 }
 
 // catchUp sends the state and the receipts that the client lacks. The last
-// receipt goes with Done, after all of the log.
+// receipt goes with Done, after all of the log. A lease that was closed without
+// one can still be paid as far as it has receipts.
 func (a *attachment) catchUp(ctx context.Context, rec ledger.Lease) error {
-	if rec.Lost { // what it has an outcome for is no receipt
+	if rec.Lost && rec.Countersigned.Seq == rec.Newest.Seq {
 		return wire.Refuse(wire.WrongState, "the lease is closed without a last receipt: %s", rec.Reason)
 	}
 	if s, detail := string(rec.State), a.l.detail(rec); s != a.state || detail != a.detail {
@@ -225,11 +226,12 @@ func (a *attachment) catchUp(ctx context.Context, rec ledger.Lease) error {
 			return err
 		}
 	}
+	ended := rec.Outcome != market.NotEnded && !rec.Lost // by a receipt
 	for a.seq < rec.Newest.Seq {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		last := a.seq+1 == rec.Newest.Seq && rec.Outcome != market.NotEnded
+		last := ended && a.seq+1 == rec.Newest.Seq
 		if last && !a.logged {
 			return nil
 		}
@@ -239,7 +241,7 @@ func (a *attachment) catchUp(ctx context.Context, rec ledger.Lease) error {
 		a.seq++
 		a.done = a.done || last
 	}
-	if !a.done && rec.Outcome != market.NotEnded && a.logged { // the client has the receipt, and now learns that it was the last
+	if !a.done && ended && a.logged { // the client has the receipt, and now learns that it was the last
 		a.done = true
 		return a.sendReceipt(ctx, rec.Newest.Seq, true, rec)
 	}

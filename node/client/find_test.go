@@ -67,7 +67,7 @@ func TestEnoughResultsDontWidenTheSearch(t *testing.T) {
 	a.finder.cells["/souk/1/test/cell/eu/48/0/0"] = []peer.AddrInfo{larger.info()}
 	plan, err := a.start(nil).Plan(t.Context(), spec(t, needs24))
 	require.NoError(t, err)
-	require.Equal(t, [][]string{{exact}, {everybody}}, a.finder.asked)
+	require.ElementsMatch(t, [][]string{{exact}, {everybody}}, a.finder.asked) // 1 ms apart, which a busy machine may turn round
 	require.Len(t, plan.Candidates, 3)
 }
 
@@ -106,7 +106,7 @@ func TestAKeyThatTakesLongDoesntHoldUpTheOthers(t *testing.T) {
 	a.times.Alone, a.times.Find = time.Millisecond, 2*time.Minute
 	plan, err := a.start(nil).Plan(t.Context(), spec(t, needs24))
 	require.NoError(t, err)
-	require.Equal(t, [][]string{{exact}, {everybody}}, a.finder.asked)
+	require.ElementsMatch(t, [][]string{{exact}, {everybody}}, a.finder.asked) // 1 ms apart, which a busy machine may turn round
 	require.Len(t, plan.Candidates, 8, "and enough found there ends the search")
 }
 

@@ -134,6 +134,39 @@ func (b *backend) Bundle(ctx context.Context, prefix string) (bundle market.Bund
 	return bundle, err
 }
 
+// Disputes are what providers demand and this node hasn't countersigned.
+func (b *backend) Disputes(ctx context.Context) ([]control.DisputeInfo, error) {
+	return b.n.client.Disputes(ctx)
+}
+
+// PayDisputed pays what is in dispute over a lease, found as Bundle does.
+func (b *backend) PayDisputed(ctx context.Context, prefix string, most market.Amount) error {
+	lease, err := b.hash(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	return b.n.client.PayDisputed(ctx, lease, most)
+}
+
+// LeaveDisputed notes that it won't be paid.
+func (b *backend) LeaveDisputed(ctx context.Context, prefix string) error {
+	lease, err := b.hash(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	return b.n.client.LeaveDisputed(ctx, lease)
+}
+
+// hash is the lease that a prefix names.
+func (b *backend) hash(ctx context.Context, prefix string) (h market.Hash, err error) {
+	err = b.n.ledger.View(ctx, func(tx *ledger.Tx) error {
+		l, err := findLease(tx, strings.TrimPrefix(prefix, "0x"))
+		h = l.Hash
+		return err
+	})
+	return h, err
+}
+
 // findLease looks in both roles. A node that leased from itself has one lease
 // twice; the client's record is then the one with all signatures.
 func findLease(tx *ledger.Tx, prefix string) (found ledger.Lease, err error) {

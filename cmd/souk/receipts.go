@@ -17,7 +17,7 @@ func (a *app) receiptsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "receipts", Short: "What was used and is owed, signed", Args: usageArgs(cobra.ArbitraryArgs), RunE: group,
 	}
-	cmd.AddCommand(a.receiptsList(), a.receiptsShow(), a.receiptsVerify(), a.receiptsExport())
+	cmd.AddCommand(a.receiptsList(), a.receiptsShow(), a.receiptsVerify(), a.receiptsExport(), a.receiptsDisputed(), a.receiptsPay(), a.receiptsLeave())
 	return cmd
 }
 

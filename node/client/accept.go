@@ -35,6 +35,9 @@ func (e *Engine) accept(ctx context.Context, jobID string, c *candidate) (ledger
 	}
 	var l ledger.Lease
 	err = e.cfg.Ledger.Update(ctx, func(tx *ledger.Tx) (err error) {
+		if err := unhindered(tx, p); err != nil {
+			return err
+		}
 		l, err = e.writeLease(tx, jobID, c, parties)
 		return err
 	})
@@ -121,7 +124,7 @@ func (e *Engine) settle(ctx context.Context, l ledger.Lease, fresh bool) (ledger
 		}
 		e.cfg.Log.Debug("an accept has no answer yet", "lease", l.Hash, "err", err)
 		if e.cfg.Clock.Mono()-start > e.cfg.Times.Lost {
-			return e.abandon(ctx, l, "the provider didn't answer whether it took the lease")
+			return e.abandon(ctx, l, "the provider didn't answer whether it took the lease", true)
 		}
 		if !pause(ctx, wait, nil) {
 			return l, ctx.Err()
@@ -148,6 +151,9 @@ func (e *Engine) settleOnce(ctx context.Context, p peer.ID, parties lease.Partie
 		case errors.Is(err, lease.ErrDishonest):
 			return e.endCheated(ctx, l, &books.Cheat{Sentence: "its signature on the lease doesn't verify", Err: err})
 		case errors.As(err, &r) && !slices.Contains(acceptAgain, r.Code):
+			if r.Code == wire.BadVoucher { // perhaps for a lease whose end isn't known here yet
+				e.books.set(p, false)
+			}
 			return e.never(ctx, l, r)
 		case wire.IsCode(err, wire.NotReconciled):
 			e.books.set(p, false)

@@ -30,6 +30,7 @@ const (
 	missTotal                 // has it; limits.total doesn't pay for one tick
 	missPrice                 // has it, above the price limit
 	missBusy                  // has it, not free now
+	missDisputed              // has it, and demands money for an earlier lease
 	missRefused               // was asked for a quote and gave none
 	noMiss
 )
@@ -44,6 +45,7 @@ type candidate struct {
 	miss   miss
 	code   wire.Code
 	whyNot string
+	remedy string // of a dispute
 	note   string // what is worth knowing about one that fits
 
 	request []byte // what the quote answers
@@ -94,6 +96,27 @@ func (e *Engine) judgeParty(c *candidate, n Need) {
 	case o.Chain != e.chain || o.Token != e.cfg.Token:
 		c.out(missOther, wire.NoMatch, "it settles in another token or on another chain")
 	}
+}
+
+// judgePast leaves out one that would refuse a lease because of an earlier one.
+func (c *candidate) judgePast(tx *ledger.Tx) error {
+	if !c.fits() {
+		return nil
+	}
+	d, err := readDisputes(tx, c.offer.Peer.String())
+	if err != nil {
+		return err
+	}
+	x, any := d.obstacle()
+	switch {
+	case !any:
+	case x.Left:
+		c.out(missOther, Disputed, "%s", x.sentence())
+	default:
+		c.remedy = x.remedy()
+		c.out(missDisputed, Disputed, "%s", x.sentence())
+	}
+	return nil
 }
 
 func (c *candidate) judgeMachine(n Need) {

@@ -11,6 +11,7 @@ const (
 	Unpaid         wire.Code = "unpaid"          // this node didn't cover the last provider's next tick in time
 	Cancelled      wire.Code = "cancelled"       // the user asked for it
 	OverTotal      wire.Code = "over_total"      // limits.total doesn't pay for one tick
+	Disputed       wire.Code = "disputed"        // the provider demands for an ended lease what this node hasn't countersigned
 	BadInput       wire.Code = "bad_input"       // an input is missing or unreadable
 )
 

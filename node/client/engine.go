@@ -11,6 +11,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"souk/internal/turns"
 	"souk/node/blob"
 	"souk/node/books"
 	"souk/node/ledger"
@@ -30,6 +31,7 @@ type Engine struct {
 	offers *offer.Cache
 	plans  plans
 	books  reconciled
+	asking turns.Turns[peer.ID] // one exchange of a channel's status at a time
 
 	verdicts *verdicts
 	searches *recent

@@ -132,9 +132,10 @@ func (x *execution) setback(ctx context.Context, err error) error {
 		if x.unsettled++; x.unsettled < settleTries {
 			return nil
 		}
-		return x.closeWell(ctx) // the provider can still ask for the channel's status
+		x.e.askAnew(x.lease.Peer) // so that the countersignature is repeated before the next lease
+		return x.closeWell(ctx)
 	case errors.As(err, &bad) && bad.Unsure:
-		return x.lost(ctx, bad.Sentence)
+		return x.lost(ctx, bad.Sentence, false)
 	case errors.As(err, &bad):
 		x.lease, err = x.e.endCheated(ctx, x.lease, bad)
 		if err == nil {
@@ -144,20 +145,20 @@ func (x *execution) setback(ctx context.Context, err error) error {
 	case wire.IsCode(err, wire.NotReconciled):
 		x.e.books.set(x.peer, false)
 	case errors.As(err, &r) && (r.Code == wire.Unknown || r.Code == wire.WrongState || r.Code == wire.Void):
-		return x.lost(ctx, fmt.Sprintf("the provider doesn't go on with the lease: %s", r.Error()))
+		return x.lost(ctx, fmt.Sprintf("the provider doesn't go on with the lease: %s", r.Error()), false)
 	}
 	if errors.Is(err, errNotTaken) {
-		return x.lost(ctx, "the provider did not take the job's inputs")
+		return x.lost(ctx, "the provider did not take the job's inputs", false)
 	}
 	if errors.Is(err, errOverdue) && x.lease.State != market.Finishing {
-		return x.lost(ctx, "the provider didn't end the lease in time")
+		return x.lost(ctx, "the provider didn't end the lease in time", false)
 	}
 	if silent := x.silence(); silent > x.e.cfg.Times.Lost {
 		what := "could not be reached"
 		if x.connected() {
 			what = "said nothing of the job"
 		}
-		return x.lost(ctx, fmt.Sprintf("the provider %s for %s", what, silent.Round(time.Second)))
+		return x.lost(ctx, fmt.Sprintf("the provider %s for %s", what, silent.Round(time.Second)), true)
 	}
 	return nil
 }
@@ -173,8 +174,8 @@ func (x *execution) countMalformed(err error) error {
 	}
 }
 
-func (x *execution) lost(ctx context.Context, why string) (err error) {
-	x.lease, err = x.e.abandon(ctx, x.lease, why)
+func (x *execution) lost(ctx context.Context, why string, silence bool) (err error) {
+	x.lease, err = x.e.abandon(ctx, x.lease, why, silence)
 	if err == nil {
 		x.r.notice(Lost, "%s; %s", why, x.costSoFar())
 	}

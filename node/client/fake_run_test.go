@@ -23,6 +23,10 @@ func (f *fake) Attach(ctx context.Context, client peer.ID, at run.Attach, c *run
 		f.mu.Unlock()
 		return wire.Refuse(wire.Unknown, "no such lease")
 	}
+	if f.hidden {
+		f.mu.Unlock()
+		return wire.Refuse(wire.ShuttingDown, "nobody is here")
+	}
 	if l.attaches++; l.started.IsZero() {
 		l.started = time.Now()
 	}
@@ -43,7 +47,11 @@ func (f *fake) receive(l *fakeLease, c *run.Conversation) error {
 			return err
 		}
 		f.mu.Lock()
-		if cs := m.GetCountersign(); cs != nil {
+		cs := m.GetCountersign()
+		if cs != nil && f.script.deafToLast && l.attaches <= 2 && l.ended() {
+			cs = nil
+		}
+		if cs != nil {
 			l.counter[cs.GetSeq()] = cs.GetClientSignature()
 			if cs.GetVoucher() != nil {
 				f.keepVoucher(cs.GetVoucher())
@@ -52,7 +60,7 @@ func (f *fake) receive(l *fakeLease, c *run.Conversation) error {
 		l.cancel = l.cancel || m.GetCancel() != nil
 		l.hold = l.hold && m.GetBegin() == nil
 		f.mu.Unlock()
-		if cs := m.GetCountersign(); cs != nil {
+		if cs != nil {
 			if err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_Settled{Settled: &pb.Settled{Seq: cs.GetSeq()}}}); err != nil {
 				return err
 			}
@@ -97,6 +105,9 @@ func (f *fake) play(ctx context.Context, l *fakeLease, at run.Attach, c *run.Con
 	for seq := uint32(1); f.script.forever || int(seq) <= f.script.ticks; seq++ {
 		if f.isCancelled(l) {
 			break
+		}
+		if f.hides(int(seq)) {
+			return wire.Refuse(wire.ShuttingDown, "gone for a while")
 		}
 		if f.script.dieAfter > 0 && int(seq) > f.script.dieAfter {
 			go f.vanish()

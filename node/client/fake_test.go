@@ -70,6 +70,10 @@ type script struct {
 	longer        bool          // its quotes are for twice the time
 	uncovered     int           // leases that it stops for want of cover
 	unreconciled  *wire.Refusal // answers every channel status
+	hideAfter     int           // receipts after which it can't be reached, until it appears again
+	strict        bool          // takes no lease whose voucher doesn't cover what it has signed, too
+	sly           bool          // shows a channel's leases without their last receipts and countersignatures
+	deafToLast    bool          // loses the first countersignatures on the last receipt
 }
 
 // fake is a provider made of the protocols' servers alone.
@@ -99,6 +103,8 @@ type fake struct {
 	highest  market.Amount
 	asked    market.Request // the last one
 	fell     bool           // a voucher below an earlier one came
+	hidden   bool           // see hideAfter
+	appeared bool
 }
 
 type fakeLease struct {
@@ -227,6 +233,9 @@ func (f *fake) Accept(_ context.Context, client peer.ID, a lease.Accepted) (mark
 	if f.script.refuseAccept != "" {
 		return market.Signature{}, wire.Refuse(f.script.refuseAccept, "not today")
 	}
+	if err := f.covered(a); err != nil {
+		return market.Signature{}, err
+	}
 	if f.accepts <= f.script.hurried {
 		return market.Signature{}, wire.Refuse(cmp.Or(f.script.hurry, wire.RateLimited), "slower")
 	}
@@ -300,7 +309,12 @@ func (f *fake) ChannelStatus(_ context.Context, _ peer.ID, channel market.Hash, 
 	st := &pb.ChannelStatus{BootId: f.boot[:], Voucher: f.voucher}
 	for _, l := range f.leases {
 		if l.a.Quote.Channel == channel {
-			st.Leases = append(st.Leases, l.documents())
+			d := l.documents()
+			if n := len(l.receipts); f.script.sly && n > 1 {
+				r := l.receipts[n-2]
+				d.Receipt = &pb.Receipt{Receipt: r.GetReceipt(), ProviderSignature: r.GetProviderSignature(), Body: r.GetBody()}
+			}
+			st.Leases = append(st.Leases, d)
 		}
 	}
 	return st, nil

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/market"
@@ -69,35 +71,56 @@ func (e *Engine) endCheated(ctx context.Context, l ledger.Lease, c *books.Cheat)
 		if l.State == market.Closed {
 			return nil
 		}
-		raw, err := json.Marshal(Evidence{
-			Lease: l.Hash, Peer: l.Peer, Code: string(c.Code), Sentence: c.Sentence, Receipts: c.Evidence, At: e.nowMillis(),
-		})
-		if err != nil {
-			return err
-		}
 		*l = books.Break(*l, market.ProviderFailed, c.Sentence, e.nowMillis())
-		return errors.Join(
-			tx.PutMeta(evidenceName(l.Hash), raw),
-			e.editPeer(tx, l.Peer, func(p *ledger.Peer) { p.Cheated++; p.LastFault = c.Sentence }),
-		)
+		return e.accuse(tx, *l, c)
 	})
 }
 
-// abandon ends a lease whose provider can't be reached, or doesn't do what it
-// signed. Its part of the voucher counts as spent.
-func (e *Engine) abandon(ctx context.Context, l ledger.Lease, why string) (ledger.Lease, error) {
+// accuse keeps the evidence against the provider of a lease.
+func (e *Engine) accuse(tx *ledger.Tx, l ledger.Lease, c *books.Cheat) error {
+	raw, err := json.Marshal(Evidence{
+		Lease: l.Hash, Peer: l.Peer, Code: string(c.Code), Sentence: c.Sentence, Receipts: c.Evidence, At: e.nowMillis(),
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		tx.PutMeta(evidenceName(l.Hash), raw),
+		e.editPeer(tx, l.Peer, func(p *ledger.Peer) { p.Cheated++; p.LastFault = c.Sentence }),
+	)
+}
+
+// abandon ends a lease whose provider can't be reached (silence), or doesn't do
+// what it signed. Its part of the voucher counts as spent. Before anything else
+// is signed on its channel the provider is asked what came of it.
+func (e *Engine) abandon(ctx context.Context, l ledger.Lease, why string, silence bool) (ledger.Lease, error) {
+	defer e.askAnew(l.Peer)
 	return e.change(ctx, l.Hash, func(tx *ledger.Tx, l *ledger.Lease) error {
 		if l.State == market.Closed {
 			return nil
 		}
 		*l = books.GiveUp(*l, why, e.nowMillis())
-		return e.editPeer(tx, l.Peer, func(p *ledger.Peer) { p.Failed++; p.LastFault = why })
+		err := e.editPeer(tx, l.Peer, func(p *ledger.Peer) { p.Failed++; p.LastFault = why })
+		if !silence {
+			return err
+		}
+		return errors.Join(err, editDisputes(tx, l.Peer, func(d *disputes) {
+			d.set(disputed{Lease: l.Hash, Silence: true, At: e.nowMillis()})
+		}))
 	})
+}
+
+// askAnew has the channel's status exchanged again before anything is signed.
+func (e *Engine) askAnew(id string) {
+	if p, err := peer.Decode(id); err == nil {
+		e.books.set(p, false)
+	}
 }
 
 // withhold ends a lease whose provider names outputs that it doesn't give. Its
 // last receipt is in the books, and stays without countersignature.
 func (e *Engine) withhold(ctx context.Context, l ledger.Lease, why string) (ledger.Lease, error) {
+	defer e.askAnew(l.Peer)
 	return e.change(ctx, l.Hash, func(tx *ledger.Tx, l *ledger.Lease) error {
 		if l.State == market.Closed {
 			return nil

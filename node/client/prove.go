@@ -170,6 +170,7 @@ func (x *execution) takeUncountersigned(ctx context.Context, m *pb.RunEvent) err
 
 // closeUnproven ends a lease of a provider that was caught: its last receipt is not countersigned.
 func (x *execution) closeUnproven(ctx context.Context, why string) (err error) {
+	defer x.e.askAnew(x.lease.Peer)
 	x.lease, err = x.e.change(ctx, x.hash, func(_ *ledger.Tx, l *ledger.Lease) error {
 		if l.State != market.Closed {
 			*l = books.Break(*l, market.ProviderFailed, why, x.e.nowMillis())

@@ -55,7 +55,11 @@ func (e *Engine) candidates(ctx context.Context, n Need) ([]*candidate, error) {
 			if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 				return err
 			}
-			cs = append(cs, e.judge(o, known, n))
+			c := e.judge(o, known, n)
+			if err := c.judgePast(tx); err != nil {
+				return err
+			}
+			cs = append(cs, c)
 		}
 		return nil
 	})

@@ -53,9 +53,17 @@ func (r *reconciled) set(p peer.ID, done bool) {
 }
 
 // reconcile asks a provider, once since this node started, what it holds of
-// the channel, and adopts every document that bears this node's signature.
-// Nothing may be signed on the channel before it returned nil.
+// the channel, adopts every document that bears this node's signature, and pays
+// late what it lost of its leases. Nothing may be signed on the channel before it returned nil.
 func (e *Engine) reconcile(ctx context.Context, p peer.ID) error {
+	if e.books.is(p) {
+		return nil
+	}
+	end, err := e.asking.Take(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer end()
 	if e.books.is(p) {
 		return nil
 	}
@@ -66,11 +74,11 @@ func (e *Engine) reconcile(ctx context.Context, p peer.ID) error {
 	channel := e.chain.ChannelID(lease.NewConfig(parties, e.cfg.Token, e.salt))
 	ctx, cancel := context.WithTimeout(ctx, maxReconcile)
 	defer cancel()
-	cursor := uint64(0)
+	cursor, seen := uint64(0), shownLeases{}
 	for range maxPages {
 		page, err := status.Channel(ctx, e.cfg.Host, p, channel, e.cfg.Boot, cursor)
 		if err == nil {
-			cursor, err = page.GetNextCursor(), e.adopt(ctx, p, parties, channel, page)
+			cursor, err = page.GetNextCursor(), e.adopt(ctx, p, parties, channel, page, seen)
 		} else if wire.IsCode(err, wire.Unknown) {
 			cursor, err = 0, nil // it holds nothing of this channel
 		}
@@ -78,6 +86,9 @@ func (e *Engine) reconcile(ctx context.Context, p peer.ID) error {
 			return err
 		}
 		if cursor == 0 {
+			if err := e.catchUp(ctx, p, seen); err != nil {
+				return err
+			}
 			e.books.set(p, true)
 			return nil
 		}
@@ -87,7 +98,7 @@ func (e *Engine) reconcile(ctx context.Context, p peer.ID) error {
 
 // adopt takes over what of a page bears this node's own signature. What
 // doesn't is no news, and no reason to stop.
-func (e *Engine) adopt(ctx context.Context, p peer.ID, parties lease.Parties, channel market.Hash, page *pb.ChannelStatus) error {
+func (e *Engine) adopt(ctx context.Context, p peer.ID, parties lease.Parties, channel market.Hash, page *pb.ChannelStatus, seen shownLeases) error {
 	return e.cfg.Ledger.Update(ctx, func(tx *ledger.Tx) error {
 		if v := page.GetVoucher(); v != nil {
 			if err := e.adoptVoucher(tx, p, parties, channel, v); err != nil {
@@ -95,7 +106,7 @@ func (e *Engine) adopt(ctx context.Context, p peer.ID, parties lease.Parties, ch
 			}
 		}
 		for _, d := range page.GetLeases() {
-			if err := e.adoptLease(tx, p, parties, channel, d); err != nil {
+			if err := e.adoptLease(tx, p, parties, channel, d, seen); err != nil {
 				return err
 			}
 		}
@@ -131,8 +142,9 @@ func (e *Engine) channel(tx *ledger.Tx, p peer.ID, parties lease.Parties, id mar
 	return ch, tx.PutChannel(ch)
 }
 
-// adoptLease takes over a lease, or a newer countersignature on one.
-func (e *Engine) adoptLease(tx *ledger.Tx, p peer.ID, parties lease.Parties, channel market.Hash, d *pb.LeaseDocuments) error {
+// adoptLease takes over a lease, or a newer countersignature on one, and notes
+// in seen how it stands there.
+func (e *Engine) adoptLease(tx *ledger.Tx, p peer.ID, parties lease.Parties, channel market.Hash, d *pb.LeaseDocuments, seen shownLeases) error {
 	shown, err := books.ReadShown(d, p.String(), parties, channel)
 	if err == nil {
 		shown, err = shown.With(d.GetReceipt(), parties)
@@ -143,6 +155,7 @@ func (e *Engine) adoptLease(tx *ledger.Tx, p peer.ID, parties lease.Parties, cha
 			return nil
 		}
 	}
+	seen.note(shown)
 	var known *ledger.Lease
 	old, err := tx.Lease(ledger.Client, shown.Lease.Hash)
 	switch {

@@ -27,6 +27,8 @@ func summarize(network string, cs []*candidate, n Need) (code wire.Code, sentenc
 		return "", fmt.Sprintf("%s of %d can be leased", count, len(cs))
 	case missRefused:
 		return refusedCode(same), fmt.Sprintf("%s fit, but none gave a quote: %s", count, same[0].whyNot)
+	case missDisputed:
+		return Disputed, fmt.Sprintf("%s %s, but %s; %s", count, haveIt(len(same), n), same[0].whyNot, same[0].remedy)
 	case missBusy:
 		return wire.Busy, fmt.Sprintf("%s %s, none free now: %s", count, haveIt(len(same), n), same[0].whyNot)
 	case missPrice:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"souk/node/jobfile"
+	"souk/protocol/market"
 	"souk/protocol/wire"
 )
 
@@ -42,6 +43,9 @@ const (
 	pathOutputs     = "/v1/outputs"
 	pathReceipts    = "/v1/receipts"
 	pathBundle      = "/v1/bundle"
+	pathDisputes    = "/v1/disputes"
+	pathPay         = "/v1/pay"
+	pathLeave       = "/v1/leave"
 	pathLeases      = "/v1/leases"
 	pathLeaseEvents = "/v1/lease-events"
 )
@@ -51,6 +55,12 @@ type nothing struct{}
 type submission struct {
 	Spec jobfile.Spec `json:"spec"`
 	Plan string       `json:"plan"`
+}
+
+// payment is what may be paid late for a lease.
+type payment struct {
+	Lease string        `json:"lease"`
+	Most  market.Amount `json:"most"`
 }
 
 // ref names a job or lease, and what of it.

@@ -121,6 +121,23 @@ func (c *Client) Bundle(ctx context.Context, lease string) (market.Bundle, error
 	return receiptfile.Read(body)
 }
 
+// Disputes lists what providers demand and the node hasn't countersigned.
+func (c *Client) Disputes(ctx context.Context) ([]DisputeInfo, error) {
+	return ask[[]DisputeInfo](ctx, c, pathDisputes, nothing{})
+}
+
+// PayDisputed pays what is in dispute over a lease, if it is no more than most.
+func (c *Client) PayDisputed(ctx context.Context, lease string, most market.Amount) error {
+	_, err := ask[nothing](ctx, c, pathPay, payment{Lease: lease, Most: most})
+	return err
+}
+
+// LeaveDisputed notes that what is in dispute over a lease won't be paid.
+func (c *Client) LeaveDisputed(ctx context.Context, lease string) error {
+	_, err := ask[nothing](ctx, c, pathLeave, ref{ID: lease})
+	return err
+}
+
 // Leases lists the leases that the node gave as a provider.
 func (c *Client) Leases(ctx context.Context) ([]LeaseInfo, error) {
 	return ask[[]LeaseInfo](ctx, c, pathLeases, nothing{})

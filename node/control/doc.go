@@ -48,6 +48,12 @@ type Backend interface {
 	Receipts(ctx context.Context) ([]ReceiptInfo, error)
 	// Bundle is everything about one lease, as a receipt file holds it.
 	Bundle(ctx context.Context, lease string) (market.Bundle, error)
+	// Disputes are what providers demand and the node hasn't countersigned.
+	Disputes(ctx context.Context) ([]DisputeInfo, error)
+	// PayDisputed pays what is in dispute over a lease, if it is no more than most.
+	PayDisputed(ctx context.Context, lease string, most market.Amount) error
+	// LeaveDisputed notes that it won't be paid.
+	LeaveDisputed(ctx context.Context, lease string) error
 
 	Leases(ctx context.Context) ([]LeaseInfo, error)
 	// LeaseEvents tells a provider what happens to its leases.

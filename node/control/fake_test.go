@@ -20,6 +20,7 @@ type fakeNode struct {
 	need      control.Need
 	dir       string
 	shut      bool
+	paid      []string // what was decided on disputes
 
 	events  chan client.Event // what Watch gives
 	offset  uint64
@@ -101,6 +102,24 @@ func (f *fakeNode) Receipts(context.Context) ([]control.ReceiptInfo, error) {
 
 func (f *fakeNode) Bundle(context.Context, string) (market.Bundle, error) {
 	return markettest.Bundle(markettest.Plan{Units: []uint64{1000, 2000}}), f.fail
+}
+
+func (f *fakeNode) Disputes(context.Context) ([]control.DisputeInfo, error) {
+	return []control.DisputeInfo{{Lease: "l", Owed: market.NewAmount(30_000)}}, f.fail
+}
+
+func (f *fakeNode) PayDisputed(_ context.Context, lease string, most market.Amount) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.paid = append(f.paid, lease+" "+most.String())
+	return f.fail
+}
+
+func (f *fakeNode) LeaveDisputed(_ context.Context, lease string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.paid = append(f.paid, lease+" left")
+	return f.fail
 }
 
 func (f *fakeNode) Leases(context.Context) ([]control.LeaseInfo, error) {

@@ -86,6 +86,11 @@ func (s *Server) routes() http.Handler {
 	answer(mux, pathCancel, func(ctx context.Context, in ref) (nothing, error) { return nothing{}, b.Cancel(ctx, in.ID) })
 	long(mux, pathOutputs, func(ctx context.Context, in ref) (nothing, error) { return nothing{}, b.Outputs(ctx, in.ID, in.Dir) })
 	answer(mux, pathReceipts, func(ctx context.Context, _ nothing) ([]ReceiptInfo, error) { return b.Receipts(ctx) })
+	answer(mux, pathDisputes, func(ctx context.Context, _ nothing) ([]DisputeInfo, error) { return b.Disputes(ctx) })
+	answer(mux, pathPay, func(ctx context.Context, in payment) (nothing, error) {
+		return nothing{}, b.PayDisputed(ctx, in.Lease, in.Most)
+	})
+	answer(mux, pathLeave, func(ctx context.Context, in ref) (nothing, error) { return nothing{}, b.LeaveDisputed(ctx, in.ID) })
 	answer(mux, pathLeases, func(ctx context.Context, _ nothing) ([]LeaseInfo, error) { return b.Leases(ctx) })
 	stream(mux, pathWatch, func(ctx context.Context, in ref) (<-chan client.Event, error) { return b.Watch(ctx, in.ID, in.Offset) })
 	stream(mux, pathLeaseEvents, func(ctx context.Context, _ nothing) (<-chan LeaseEvent, error) { return b.LeaseEvents(ctx) })

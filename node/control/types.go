@@ -15,6 +15,8 @@ type (
 	JobInfo = client.JobInfo
 	// ExecutionInfo is one attempt at a job.
 	ExecutionInfo = client.ExecutionInfo
+	// DisputeInfo is a lease of which its provider demands what isn't countersigned.
+	DisputeInfo = client.DisputeInfo
 )
 
 // Status is how a node stands.

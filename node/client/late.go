@@ -1,0 +1,151 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"souk/node/books"
+	"souk/node/ledger"
+	"souk/protocol/market"
+)
+
+// maxLate bounds the leases that one exchange of status catches up with.
+const maxLate = 16
+
+// shownLeases is how leases stand at their provider, as it shows them.
+type shownLeases map[market.Hash]shownLease
+
+type shownLease struct {
+	newest market.Receipt // zero: it showed none
+	signed bool           // by this node too
+}
+
+func (s shownLeases) note(d books.Shown) {
+	was := s[d.Lease.Hash]
+	if d.Receipt != nil && d.Receipt.Lease == d.Lease.Hash && d.Receipt.Seq > was.newest.Seq {
+		was = shownLease{newest: *d.Receipt, signed: len(d.Signed.ClientSignature) > 0}
+	}
+	s[d.Lease.Hash] = was
+}
+
+// catchUp goes on with the leases that this node closed by itself and that are
+// not paid to the end, or not to the provider's knowledge. What it may pay
+// without asking anybody it pays; the rest is put down as in dispute. A provider
+// that doesn't answer is asked again before the next thing is signed.
+func (e *Engine) catchUp(ctx context.Context, p peer.ID, seen shownLeases) error {
+	late, err := e.late(ctx, p, seen)
+	for _, l := range late[:min(len(late), maxLate)] {
+		if err == nil {
+			err = e.catchUpWith(ctx, p, l, seen[l.Hash])
+		}
+	}
+	return err
+}
+
+// late are those leases, and forgets the disputes that are none any more.
+func (e *Engine) late(ctx context.Context, p peer.ID, seen shownLeases) (late []ledger.Lease, err error) {
+	err = e.cfg.Ledger.Update(ctx, func(tx *ledger.Tx) error {
+		d, err := readDisputes(tx, p.String())
+		if err != nil {
+			return err
+		}
+		var over []market.Hash
+		for h, s := range seen {
+			l, err := tx.Lease(ledger.Client, h)
+			if errors.Is(err, ledger.ErrNotFound) || err == nil && l.State != market.Closed {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if _, err := evidence(tx, h); !errors.Is(err, ledger.ErrNotFound) {
+				if err != nil {
+					return err
+				}
+				continue // it cheated: there is nothing to pay
+			}
+			if known := d.of(h); s.isLate(l, known) {
+				late = append(late, l)
+			} else if !known.Lease.IsZero() && !known.Left {
+				over = append(over, h)
+			}
+		}
+		if len(over) == 0 {
+			return nil
+		}
+		return editDisputes(tx, p.String(), func(d *disputes) {
+			for _, h := range over {
+				d.drop(h)
+			}
+		})
+	})
+	slices.SortFunc(late, func(a, b ledger.Lease) int { return compare(a.Created, b.Created) })
+	return late, err
+}
+
+// isLate tells that a closed lease isn't paid to its end, that the provider
+// doesn't know it, or that it may still run.
+func (s shownLease) isLate(l ledger.Lease, known disputed) bool {
+	switch {
+	case s.newest.Seq > l.Countersigned.Seq:
+		return !known.Left
+	case s.newest.Seq == l.Countersigned.Seq && s.newest.Seq > 0 && !s.signed:
+		return true
+	}
+	return known.Silence && l.Started > 0 && s.newest.Outcome == market.NotEnded
+}
+
+// catchUpWith goes on with one of them.
+func (e *Engine) catchUpWith(ctx context.Context, p peer.ID, l ledger.Lease, s shownLease) error {
+	known, err := e.disputed(ctx, l)
+	if err != nil {
+		return err
+	}
+	why := l.Reason
+	if known.Silence || s.newest.Seq <= l.Countersigned.Seq {
+		var no *notPaid
+		err := e.payLate(ctx, p, l, s.newest, leave{lost: known.Silence})
+		switch {
+		case errors.As(err, &no):
+			s.newest, why = no.receipt, no.why
+		case err != nil && (isLedger(err) || ctx.Err() != nil):
+			return err
+		case err != nil:
+			e.cfg.Log.Debug("a lost lease can't be paid now", "lease", l.Hash, "err", err)
+			return nil
+		default:
+			return nil
+		}
+	}
+	return e.dispute(ctx, l.Hash, s.newest, why)
+}
+
+// disputed is what is known of a lease's dispute.
+func (e *Engine) disputed(ctx context.Context, l ledger.Lease) (x disputed, err error) {
+	err = e.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
+		d, err := readDisputes(tx, l.Peer)
+		x = d.of(l.Hash)
+		return err
+	})
+	return x, err
+}
+
+// dispute puts down that a provider's receipt isn't countersigned.
+func (e *Engine) dispute(ctx context.Context, h market.Hash, r market.Receipt, why string) error {
+	return e.cfg.Ledger.Update(ctx, func(tx *ledger.Tx) error {
+		l, err := tx.Lease(ledger.Client, h)
+		if err != nil || r.Charged == l.Countersigned.Charged || r.Charged.Less(l.Countersigned.Charged) {
+			return err // nothing is owed
+		}
+		return editDisputes(tx, l.Peer, func(d *disputes) {
+			x := d.of(h)
+			d.set(disputed{
+				Lease: h, Silence: x.Silence, Left: x.Left, Seq: r.Seq, Charged: r.Charged, Owed: r.Charged.Sub(l.Countersigned.Charged),
+				Obstacle: l.Paid.Less(r.Charged), Why: why, At: e.nowMillis(),
+			})
+		})
+	})
+}

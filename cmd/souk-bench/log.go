@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	pool "github.com/libp2p/go-buffer-pool"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
@@ -97,6 +98,7 @@ func logStream(ctx context.Context, s *session) ([]result, error) {
 			return // what came until then isn't counted
 		}
 		size += int64(len(ev.Data))
+		pool.Put(ev.Data) // as souk run does
 	})
 	if err != nil {
 		return nil, err

@@ -86,6 +86,7 @@ func (a *act) Start(context.Context) error { return nil }
 func (a *act) Stop(context.Context) error  { return nil }
 func (a *act) Done() <-chan struct{}       { return a.done }
 func (a *act) OutputDir() string           { return "" }
+func (a *act) LogFile() string             { return "" }
 func (a *act) Remove() error               { return nil }
 
 func (a *act) Result() executor.Result { return executor.Result{Cause: executor.Stopped} }

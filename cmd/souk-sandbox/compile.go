@@ -8,18 +8,25 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"souk/node/executor/wasm/control"
 )
 
 // compile translates one module into an empty cache folder and says whether
-// it is one that can run. No guest code runs here.
+// it is one that can run. No guest code runs here. It may have to wait for its
+// order, and does before what any module needs.
 func compile() error {
+	wasi, err := systemCalls(context.Background())
+	if err != nil {
+		return err
+	}
 	orders := json.NewDecoder(os.Stdin)
 	var order control.Compile
 	if err := orders.Decode(&order); err != nil {
@@ -36,28 +43,36 @@ func compile() error {
 	if err := shutInCompiler(order.Cache); err != nil {
 		return err
 	}
-	verdict, err := translate(context.Background(), raw, order.Cache)
+	ctx := experimental.WithCompilationWorkers(context.Background(), runtime.GOMAXPROCS(0))
+	verdict, err := translate(ctx, raw, order.Cache, wasi)
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(verdict)
 }
 
-func translate(ctx context.Context, raw []byte, cacheDir string) (control.Verdict, error) {
+type functions = map[string]api.FunctionDefinition
+
+// systemCalls are what modules may import. To compile them also brings the
+// compiler's code into memory.
+func systemCalls(ctx context.Context) (functions, error) {
+	wasi, err := wasi_snapshot_preview1.NewBuilder(wazero.NewRuntime(ctx)).Compile(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return wasi.ExportedFunctions(), nil
+}
+
+func translate(ctx context.Context, raw []byte, cacheDir string, wasi functions) (control.Verdict, error) {
 	config, err := runtimeConfig(cacheDir)
 	if err != nil {
 		return control.Verdict{}, err
 	}
-	r := wazero.NewRuntimeWithConfig(ctx, config)
-	wasi, err := wasi_snapshot_preview1.NewBuilder(r).Compile(ctx)
-	if err != nil {
-		return control.Verdict{}, err
-	}
-	module, err := r.CompileModule(ctx, raw)
+	module, err := wazero.NewRuntimeWithConfig(ctx, config).CompileModule(ctx, raw)
 	if err != nil {
 		return control.Verdict{Refused: "the module is not valid WebAssembly: " + firstLine(err)}, nil
 	}
-	verdict := control.Verdict{Refused: refusal(raw, module, wasi.ExportedFunctions())}
+	verdict := control.Verdict{Refused: refusal(raw, module, wasi)}
 	for _, m := range module.ExportedMemories() {
 		verdict.MinMemory = max(verdict.MinMemory, int64(m.Min())*pageSize)
 	}
@@ -65,7 +80,7 @@ func translate(ctx context.Context, raw []byte, cacheDir string) (control.Verdic
 }
 
 // refusal says why a valid module can't be run as a program, or nothing.
-func refusal(raw []byte, module wazero.CompiledModule, wasi map[string]api.FunctionDefinition) string {
+func refusal(raw []byte, module wazero.CompiledModule, wasi functions) string {
 	start, ok := module.ExportedFunctions()["_start"]
 	if !ok {
 		return `the module exports no function "_start"; build it as a WASI preview 1 command (with Go: GOOS=wasip1 GOARCH=wasm)`

@@ -48,8 +48,8 @@ func jump(test uint16, k uint32, yes, no uint8) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | test | unix.BPF_K, K: k, Jt: yes, Jf: no}
 }
 
-func program(self uint32) []unix.SockFilter {
-	deny := answer(unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM))
+func program(self uint32, idle []uint32) []unix.SockFilter {
+	deny, done := answer(unix.SECCOMP_RET_ERRNO|uint32(unix.EPERM)), answer(unix.SECCOMP_RET_ERRNO)
 	prog := []unix.SockFilter{
 		load(callArch), jump(unix.BPF_JEQ, auditArch, 1, 0), deny,
 		load(callNumber), jump(unix.BPF_JGE, 0x40000000, 0, 1), deny, // x32's numbers
@@ -57,6 +57,9 @@ func program(self uint32) []unix.SockFilter {
 	}
 	for _, nr := range refused {
 		prog = append(prog, jump(unix.BPF_JEQ, nr, 0, 1), deny)
+	}
+	for _, nr := range idle {
+		prog = append(prog, jump(unix.BPF_JEQ, nr, 0, 1), done)
 	}
 	return append(prog,
 		// A thread may be made, a process not.
@@ -68,10 +71,11 @@ func program(self uint32) []unix.SockFilter {
 		answer(unix.SECCOMP_RET_ALLOW))
 }
 
-// filterCalls refuses those calls on every thread, from here on; the error is
-// errors.ErrUnsupported on a kernel without filters.
-func filterCalls() error {
-	prog := program(uint32(os.Getpid()))
+// filterCalls refuses those calls on every thread, from here on, and answers the
+// idle ones without doing them; the error is errors.ErrUnsupported on a kernel
+// without filters.
+func filterCalls(idle ...uint32) error {
+	prog := program(uint32(os.Getpid()), idle)
 	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
 	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
 		unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&fprog)))

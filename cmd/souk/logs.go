@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	pool "github.com/libp2p/go-buffer-pool"
 	"github.com/spf13/cobra"
 
 	"souk/node/client"
@@ -71,6 +72,7 @@ func (a *app) copyLog(ctx context.Context, n control.Backend, j control.JobInfo,
 			err = a.line(e)
 		} else {
 			_, err = a.out.Write(e.Data)
+			pool.Put(e.Data)
 		}
 		if left -= int64(len(e.Data)); err != nil || (left <= 0 && !follow) {
 			return err

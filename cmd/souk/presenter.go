@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	pool "github.com/libp2p/go-buffer-pool"
+
 	"souk/node/client"
 )
 
@@ -84,6 +86,7 @@ func (p *textPresenter) event(e client.Event) error {
 		p.wipe()
 		p.midline = len(e.Data) > 0 && e.Data[len(e.Data)-1] != '\n'
 		_, err := p.a.out.Write(e.Data)
+		pool.Put(e.Data)
 		return err
 	}
 	if e.Kind == client.Considered && e.Plan != nil && e.Attempt > 1 {

@@ -75,7 +75,7 @@ type Event struct {
 
 	State  string `json:"state,omitempty"`
 	Offset uint64 `json:"offset,omitempty"`
-	Data   []byte `json:"data,omitempty"`
+	Data   []byte `json:"data,omitempty"` // of libp2p's pool of buffers: who read it may put it back
 
 	Seq     uint32         `json:"seq,omitempty"`
 	Units   uint64         `json:"units,omitempty"`

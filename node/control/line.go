@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 
+	pool "github.com/libp2p/go-buffer-pool"
+
 	"souk/node/client"
 )
 
@@ -66,7 +68,7 @@ func readLine[E any](in *bufio.Reader) (l line[E], err error) {
 	if !ok || e == nil || l.Bytes < 0 || l.Bytes > maxLogData {
 		return l, strange(fmt.Errorf("%d bytes after an event that has at most %d", l.Bytes, maxLogData))
 	}
-	e.Data = make([]byte, l.Bytes)
+	e.Data = pool.Get(l.Bytes)
 	_, err = io.ReadFull(in, e.Data)
 	return l, err
 }

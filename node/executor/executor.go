@@ -138,6 +138,10 @@ type Execution interface {
 	// OutputDir is the folder on disk that holds the job's outputs; it is
 	// valid after Done and until Remove, and "" where the Spec names none.
 	OutputDir() string
+	// LogFile is the file on disk that is the whole log; it is valid after Done
+	// and until Remove, nothing changes it any more, and "" says that there is none.
+	// Whoever links to it keeps it.
+	LogFile() string
 	// Remove deletes the workspace; the execution must have ended.
 	Remove() error
 }

@@ -113,6 +113,7 @@ type act struct {
 	result executor.Result
 	log    []byte
 	more   chan struct{}
+	file   string // its log, where that is a file; set before it ends
 }
 
 func (a *act) ID() string { return a.spec.ID }
@@ -179,6 +180,19 @@ func (a *act) OutputDir() string {
 	_ = os.MkdirAll(dir, 0o700)
 	_ = os.WriteFile(filepath.Join(dir, "out.txt"), []byte("done\n"), 0o600)
 	return dir
+}
+
+func (a *act) LogFile() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.file
+}
+
+// logTo makes its log a file.
+func (a *act) logTo(path string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.file = path
 }
 
 func (a *act) Remove() error {

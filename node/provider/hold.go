@@ -172,6 +172,14 @@ func (h *heldBack) OutputDir() string {
 	return h.Execution.OutputDir()
 }
 
+// LogFile implements executor.Execution.
+func (h *heldBack) LogFile() string {
+	if h.phaseNow() != begun {
+		return ""
+	}
+	return h.Execution.LogFile()
+}
+
 // Log implements executor.Execution: before the process there is none.
 func (h *heldBack) Log(ctx context.Context, offset int64) (io.ReadCloser, error) {
 	select {

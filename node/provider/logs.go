@@ -18,23 +18,56 @@ func (p *Provider) logPath(lease market.Hash) string {
 	return filepath.Join(p.Dir, lease.Hex()+logSuffix)
 }
 
-// keepLog copies the log of an ended execution, durably.
+// keepLog keeps the log of an ended execution, durably.
 func (l *lease) keepLog(ctx context.Context, exec executor.Execution) error {
+	path := l.p.logPath(l.hash)
+	part := path + partSuffix
+	err := os.Remove(part) // of an attempt before; it may be a link, which is not to be written to
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if linkLog(exec.LogFile(), part) != nil {
+		err = copyLog(ctx, exec, part)
+	} else {
+		err = syncFile(part)
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(part))
+	}
+	return os.Rename(part, path)
+}
+
+var errNoFile = errors.New("the log is no file")
+
+// linkLog makes path another name of a log that nothing changes any more. It
+// fails where that lies on another disk, and where there is none.
+func linkLog(log, path string) error {
+	if log == "" {
+		return errNoFile
+	}
+	return os.Link(log, path)
+}
+
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func copyLog(ctx context.Context, exec executor.Execution, path string) error {
 	from, err := exec.Log(ctx, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = from.Close() }()
-	path := l.p.logPath(l.hash)
-	f, err := os.OpenFile(path+partSuffix, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = io.CopyBuffer(struct{ io.Writer }{f}, from, make([]byte, 256<<10))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(path+partSuffix))
-	}
-	return os.Rename(path+partSuffix, path)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // openLog reads a lease's log from offset: from its execution while there is

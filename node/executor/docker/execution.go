@@ -179,6 +179,9 @@ func (x *execution) OutputDir() string {
 	return filepath.Join(x.dir, diskDir, outDir)
 }
 
+// LogFile is none: whoever keeps the log reads it to its end.
+func (x *execution) LogFile() string { return "" }
+
 // Remove deletes the container with its volumes, the disk and the workspace.
 func (x *execution) Remove() error {
 	select {

@@ -8,6 +8,7 @@ package executortest
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -142,6 +143,11 @@ func (b *bench) wait(x executor.Execution) executor.Result {
 // run is a job from start to end, with its log.
 func (b *bench) run(s executor.Spec) (executor.Execution, executor.Result, string) {
 	x := b.start(s)
-	r := b.wait(x)
-	return x, r, b.log(x, 0)
+	r, log := b.wait(x), b.log(x, 0)
+	if path := x.LogFile(); path != "" {
+		raw, err := os.ReadFile(path)
+		require.NoError(b, err)
+		require.Equal(b, log, string(raw))
+	}
+	return x, r, log
 }

@@ -1,16 +1,14 @@
 package wasm
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,13 +20,10 @@ import (
 )
 
 const (
-	compileTime = 60 * time.Second // unless Config says otherwise
-	maxVerdict  = 64 << 10         // bytes of a compiling child's answer
-	maxCache    = 4 << 30          // bytes of machine code kept
-	maxEntries  = 1000             // modules kept
+	maxCache    = 4 << 30 // bytes of machine code kept
+	maxEntries  = 1000    // modules kept
 	verdictFile = "verdict.json"
 	codeDir     = "code"
-	crashed     = 2 // the exit code of a Go program that ran out of memory or panicked
 )
 
 // compiled puts the machine code of a module into the folder dst of a box and
@@ -37,30 +32,45 @@ const (
 // The cache has one folder per module, written once by a compiling child that
 // can write nothing else and moved into place by this process, and files are
 // copied out of it: what ran for one owner can't change what another loads.
-func (e *Executor) compiled(ctx context.Context, module cid.Cid, path, dst string) (verdict control.Verdict, err error) {
+// What is not as it was written is compiled anew.
+func (e *Executor) compiled(ctx context.Context, module cid.Cid, path, dst string) (control.Verdict, error) {
 	entry := filepath.Join(e.cache(), module.String())
-	if !filled(entry) {
+	verdict, err := e.copyOut(entry, dst)
+	if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
 		if err := e.fillOnce(ctx, module.String(), path, entry); err != nil {
 			return verdict, err
 		}
+		verdict, err = e.copyOut(entry, dst)
 	}
-	e.evicting.RLock()
-	defer e.evicting.RUnlock()
-	if err := control.Read(entry, verdictFile, &verdict); err != nil {
+	if err != nil {
 		return verdict, fmt.Errorf("the compiled module could not be read: %w", err)
 	}
 	if verdict.Refused != "" {
 		return verdict, refuse("%s", verdict.Refused)
 	}
-	now := time.Now()
-	_ = os.Chtimes(entry, now, now) // the longest unused go first
-	return verdict, os.CopyFS(dst, os.DirFS(filepath.Join(entry, codeDir)))
+	return verdict, nil
 }
 
-// filled tells whether a module was compiled before.
-func filled(entry string) bool {
-	_, err := os.Stat(filepath.Join(entry, verdictFile))
-	return err == nil
+// copyOut copies the machine code in a folder of the cache to dst, whole or not
+// at all. The error is errDamaged or os.ErrNotExist where compiling would help.
+func (e *Executor) copyOut(entry, dst string) (v control.Verdict, err error) {
+	e.evicting.RLock()
+	defer e.evicting.RUnlock()
+	k, err := readKept(entry)
+	if err != nil {
+		return v, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(dst))
+		}
+	}()
+	if err := os.CopyFS(dst, os.DirFS(filepath.Join(entry, codeDir))); err != nil {
+		return v, err
+	}
+	now := time.Now()
+	_ = os.Chtimes(entry, now, now) // the longest unused go first
+	return k.Verdict, k.check(dst)
 }
 
 // fillOnce compiles a module, also when several ask at once.
@@ -70,23 +80,36 @@ func (e *Executor) fillOnce(ctx context.Context, key, path, entry string) error 
 			return nil, errClosed
 		}
 		defer e.compiling.Done()
-		if filled(entry) { // since the caller looked
+		if intact(entry) { // since the caller looked
 			return nil, nil
 		}
 		// Others may wait for this one: it doesn't end with the first of them.
 		ctx, cancel := context.WithTimeout(e.life, e.cfg.CompileTime)
 		defer cancel()
+		e.untidy.Store(true)
 		return nil, e.fill(ctx, path, entry)
 	})
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case r := <-answer:
-		if r.Err != nil {
-			return r.Err
-		}
-		return e.evict(maxCache, maxEntries)
+		return r.Err
 	}
+}
+
+// tidy does what a compiling leaves to be done: nobody waits for it, and it is
+// to hold up nobody who does.
+func (e *Executor) tidy() {
+	if !e.untidy.Swap(false) || !e.begin() {
+		return
+	}
+	go func() {
+		defer e.compiling.Done()
+		e.stock()
+		if err := e.evict(maxCache, maxEntries); err != nil {
+			e.cfg.Log.Warn("old compiled modules were not removed", "error", err)
+		}
+	}()
 }
 
 // fingerprint names what machine code depends on: the sandbox's build and the processor.
@@ -120,61 +143,28 @@ func (e *Executor) fill(ctx context.Context, path, entry string) error {
 	if err := os.Mkdir(code, 0o700); err != nil {
 		return err
 	}
-	verdict, err := e.translate(ctx, path, code)
+	k, err := e.translate(ctx, path, code)
 	if err != nil {
 		return err
 	}
-	if err := control.Write(aside, verdictFile, verdict); err != nil {
+	if err := control.Put(aside, verdictFile, k); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(entry); err != nil { // one that a crash left half removed
+	if err := os.RemoveAll(entry); err != nil { // one that is damaged
 		return err
 	}
 	return os.Rename(aside, entry)
 }
 
-// translate runs a compiling child.
-func (e *Executor) translate(ctx context.Context, path, code string) (v control.Verdict, err error) {
-	cmd := exec.CommandContext(ctx, e.sandbox, "compile")
-	cmd.Env = []string{"GOMAXPROCS=1", "GOMEMLIMIT=1GiB", "GOTRACEBACK=none"}
-	stdin, err := cmd.StdinPipe()
+// translate runs a compiling child, and looks at what it left when it has ended.
+func (e *Executor) translate(ctx context.Context, path, code string) (k kept, err error) {
+	c, err := e.compilerFor(path, code)
 	if err != nil {
-		return v, err
+		return k, err
 	}
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &limited{w: &stdout, left: maxVerdict}, &limited{w: &stderr, left: maxVerdict}
-	if err := cmd.Start(); err != nil {
-		return v, fmt.Errorf("the sandbox could not be started: %w", err)
+	if k.Verdict, err = c.answer(ctx, e.cfg.CompileTime); err != nil {
+		return k, err
 	}
-	_ = json.NewEncoder(stdin).Encode(control.Compile{Module: path, Cache: code})
-	err = cmd.Wait()
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return v, json.Unmarshal(stdout.Bytes(), &v)
-	case !errors.As(err, &exit):
-		return v, err
-	case errors.Is(ctx.Err(), context.Canceled):
-		return v, errClosed
-	case ctx.Err() != nil || exit.ExitCode() < 0 || exit.ExitCode() == crashed:
-		return v, refuse("the module can't be compiled in %d s and the memory that a sandbox has; make it smaller or its functions shorter", int(e.cfg.CompileTime.Seconds()))
-	default:
-		line, _, _ := strings.Cut(stderr.String(), "\n")
-		return v, fmt.Errorf("the module could not be compiled: %.300s", line)
-	}
-}
-
-// limited writes at most left bytes and drops the rest.
-type limited struct {
-	w    io.Writer
-	left int
-}
-
-func (l *limited) Write(p []byte) (int, error) {
-	n := min(len(p), l.left)
-	l.left -= n
-	if _, err := l.w.Write(p[:n]); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	k.Sum, err = sumOf(k.Verdict, code)
+	return k, err
 }

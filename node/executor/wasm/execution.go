@@ -242,6 +242,8 @@ func (x *execution) OutputDir() string {
 	return filepath.Join(x.dir, control.OutDir)
 }
 
+func (x *execution) LogFile() string { return filepath.Join(x.dir, control.LogFile) }
+
 func (x *execution) Remove() error {
 	if _, ended := x.ended(); !ended {
 		return errors.New("an execution can be removed only after it ended; stop it first")

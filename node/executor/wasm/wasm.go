@@ -26,6 +26,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -42,7 +43,7 @@ type Config struct {
 	Dir         string          // folder of its own for workspaces and compiled modules
 	SandboxPath string          // the souk-sandbox binary; empty: beside this program, else in $PATH
 	Source      executor.Source // where modules and inputs come from
-	Spares      int             // fresh sandboxes started ahead of need; 0 is none
+	Spares      int             // fresh sandboxes started ahead of need, and beside them a compiler; 0 is none
 	WarmFor     time.Duration   // how long a sandbox waits for another job of its client; 0: 10 s
 	CompileTime time.Duration   // how long compiling one module may take; 0: 60 s
 	Log         *slog.Logger    // nil: slog.Default
@@ -56,8 +57,10 @@ type Executor struct {
 	machine string // names what machine code is made by and for
 	pool    *pool
 	compile singleflight.Group
+	spare   chan *compiler // one that waits; of no length where there are no spares
 
 	evicting sync.RWMutex // held for reading while the cache is used
+	untidy   atomic.Bool  // a module was compiled since tidy
 
 	life      context.Context // ends with Close, and compiling with it
 	end       context.CancelFunc
@@ -99,7 +102,7 @@ func New(cfg Config) (*Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Executor{cfg: cfg, sandbox: path, boot: rand.Text(), running: map[string]*execution{}}
+	e := &Executor{cfg: cfg, sandbox: path, boot: rand.Text(), running: map[string]*execution{}, spare: make(chan *compiler, min(cfg.Spares, 1))}
 	if e.machine, err = fingerprint(path); err != nil {
 		return nil, err
 	}
@@ -109,6 +112,8 @@ func New(cfg Config) (*Executor, error) {
 		return nil, fmt.Errorf("the wasm executor's folder can't be used: %w", err)
 	}
 	e.pool = newPool(path, e.boxes(), cfg.Spares, cfg.WarmFor, cfg.Log)
+	e.untidy.Store(true)
+	e.tidy()
 	return e, nil
 }
 
@@ -152,6 +157,7 @@ func (e *Executor) Close(detach bool) error {
 	e.mu.Unlock()
 	e.end()
 	e.compiling.Wait()
+	e.unstock()
 	for _, x := range open {
 		if detach {
 			x.detach()

@@ -31,12 +31,15 @@ type Stake struct {
 	Unsigned      market.Amount // of ticks that are over and whose receipt waits
 }
 
-// StakeOf is the stake of a lease, of which unsigned waits for its receipt.
-func StakeOf(l ledger.Lease, q market.Quote, t market.Terms, unsigned market.Amount) Stake {
-	return Stake{
-		Lease: l.Hash, TickPrice: q.TickPrice, Ceiling: q.Ceiling(), Credit: Credit(q, t),
-		Charged: l.Newest.Charged, Countersigned: l.Countersigned.Charged, Unsigned: unsigned,
-	}
+// StakeOf is what a lease with these documents stakes before anything is charged.
+func StakeOf(lease market.Hash, q market.Quote, t market.Terms) Stake {
+	return Stake{Lease: lease, TickPrice: q.TickPrice, Ceiling: q.Ceiling(), Credit: Credit(q, t)}
+}
+
+// At is the stake as the lease now stands, of which unsigned waits for its receipt.
+func (s Stake) At(l ledger.Lease, unsigned market.Amount) Stake {
+	s.Charged, s.Countersigned, s.Unsigned = l.Newest.Charged, l.Countersigned.Charged, unsigned
+	return s
 }
 
 // Credit is what a lease may run ahead of the voucher, in money.

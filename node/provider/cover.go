@@ -17,8 +17,11 @@ func (p *Provider) stakes(channel market.Hash) (running []books.Stake) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, l := range p.leases {
-		if l.channel == channel && l.running() {
-			running = append(running, l.stake())
+		if l.channel != channel {
+			continue
+		}
+		if stake, may := l.mayRun(); may {
+			running = append(running, stake)
 		}
 	}
 	return running
@@ -33,10 +36,9 @@ func (p *Provider) creditLeft(client peer.ID) market.Amount {
 		if !l.running() {
 			continue
 		}
-		credit := books.Credit(l.quote, l.terms)
-		all = all.Add(credit)
+		all = all.Add(l.staked.Credit)
 		if l.peer == client {
-			his = his.Add(credit)
+			his = his.Add(l.staked.Credit)
 		}
 	}
 	return market.MinAmount(p.Caps.Peer.Sub(his), p.Caps.Total.Sub(all))

@@ -18,6 +18,9 @@ const (
 
 // covered tells whether the tick that runs now may.
 func (l *lease) covered(ctx context.Context) bool {
+	if l.staked.TickPrice.IsZero() {
+		return true
+	}
 	var ch ledger.Channel
 	err := l.p.Ledger.View(ctx, func(tx *ledger.Tx) (err error) {
 		ch, err = tx.Channel(ledger.Provider, l.channel)

@@ -41,6 +41,7 @@ type lease struct {
 	quote   market.Quote
 	terms   market.Terms
 	job     market.Job
+	staked  books.Stake           // before anything was charged
 	held    *capacity.Reservation // nil once given back
 	devices []device.Device       // the leased ones
 	writes  uint64                // counted inside ledger writes, which come one at a time
@@ -79,7 +80,8 @@ func (p *Provider) add(l *lease) {
 // newLease makes a lease of its documents.
 func (p *Provider) newLease(h market.Hash, client peer.ID, q market.Quote, t market.Terms, j market.Job) *lease {
 	return &lease{
-		p: p, hash: h, channel: q.Channel, peer: client, quote: q, terms: t, job: j, changed: make(chan struct{}), returned: make(chan struct{}), said: "waiting for the inputs",
+		p: p, hash: h, channel: q.Channel, peer: client, quote: q, terms: t, job: j, staked: books.StakeOf(h, q, t),
+		changed: make(chan struct{}), returned: make(chan struct{}), said: "waiting for the inputs",
 		pace: rate.NewLimiter(messagesPerSecond, messagesAtOnce), nudge: make(chan struct{}, 1),
 	}
 }
@@ -150,6 +152,10 @@ func (l *lease) stopped() bool {
 func (l *lease) running() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.runningLocked()
+}
+
+func (l *lease) runningLocked() bool {
 	return l.rec.State == market.Agreed || l.rec.State == market.Preparing || l.rec.State == market.Running
 }
 
@@ -252,7 +258,14 @@ func (l *lease) giveBack() {
 func (l *lease) stake() books.Stake {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return books.StakeOf(l.rec, l.quote, l.terms, l.unsigned)
+	return l.staked.At(l.rec, l.unsigned)
+}
+
+// mayRun gives what the lease has at stake if it may still start or run a process.
+func (l *lease) mayRun() (books.Stake, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.staked.At(l.rec, l.unsigned), l.runningLocked()
 }
 
 func (l *lease) keepUntil() time.Time { return time.UnixMilli(int64(min(l.terms.KeepUntil, 1<<62))) } //nolint:gosec // capped

@@ -96,7 +96,7 @@ func (p *provider) stakes(channel market.Hash) (all []books.Stake) {
 }
 
 func (p *provider) stake(r *run) books.Stake {
-	return books.StakeOf(p.disk.leases[r.lease], r.quote, r.terms, r.unsigned)
+	return books.StakeOf(r.lease, r.quote, r.terms).At(p.disk.leases[r.lease], r.unsigned)
 }
 
 func (p *provider) covered(r *run) bool {

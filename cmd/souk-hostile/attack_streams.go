@@ -22,7 +22,7 @@ const (
 	badFrames   = 20
 	floodSize   = 2000
 	floodAtOnce = 64
-	halfOpen    = 200
+	halfOpen    = 1000
 	atOnce      = time.Second
 	// closeWithin is the longest that a provider waits for a frame's first
 	// byte and then for its last.

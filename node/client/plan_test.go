@@ -17,61 +17,19 @@ func gpu(free int, evidence string) *offer.Device {
 	return &offer.Device{Free: free, Device: market.Device{Model: "RTX 4090", Slug: "rtx-4090", VRAM: 24 << 30, Count: 2, Evidence: evidence}}
 }
 
-func TestASummaryNamesTheNearestMiss(t *testing.T) {
-	needGPU := func(s *jobfile.Spec) { asImage(s); s.GPU = &market.GPUNeed{Name: "RTX4090", Count: 1} }
-	alone := func(s *jobfile.Spec) { needGPU(s); s.Exclusive = true }
-	shared := gpu(2, "claimed")
-	shared.Shared = true
-	wasm := []string{market.KindWASM}
-	limit := market.NewAmount(500_000)
-	cases := []struct {
-		name    string
-		scripts []script
-		edit    func(*jobfile.Spec)
-		code    wire.Code
-		says    string
-	}{
-		{
-			"all too dear", []script{{price: 620_000, device: gpu(2, "claimed")}, {price: 700_000, device: gpu(2, "claimed")}, {price: 100_000}},
-			func(s *jobfile.Spec) { needGPU(s); s.Price = &limit },
-			wire.OverPrice, "2 providers have the GPU, the cheapest asks 0.6228/h, your limit is 0.50/h",
-		},
-		{"a share where the whole is wanted", []script{{device: shared}}, alone, wire.NoMatch, "its terms share the RTX4090 with other leases"},
-		{"a whole one", []script{{device: gpu(2, "claimed")}}, alone, "", "1 provider of 1 can be leased"},
-		{"all busy", []script{{device: gpu(0, "claimed")}}, needGPU, wire.Busy, "1 provider has the GPU, none free now"},
-		{"only simulated", []script{{device: gpu(2, "simulated")}}, needGPU, client.NoProvider, "1 provider has the GPU only simulated; --allow-simulated takes those"},
-		{
-			"none runs images", []script{{device: gpu(2, "claimed"), runs: wasm}, {device: gpu(2, "claimed"), runs: wasm}, {}}, needGPU,
-			client.NoProvider, "2 providers have the GPU, none runs images",
-		},
-		{"none runs images, no GPU", []script{{runs: wasm}, {runs: wasm}}, asImage, client.NoProvider, "2 providers answered, none runs images"},
-		{
-			"a simulated one for WASM", []script{{device: gpu(2, "simulated")}}, func(s *jobfile.Spec) { s.GPU = &market.GPUNeed{Name: "RTX4090", Count: 1} },
-			client.NoProvider, "1 provider has the GPU only simulated, and a WASM job can't use one; use an image, or need no GPU",
-		},
-		{
-			"a GPU for WASM", []script{{device: gpu(2, "claimed")}}, func(s *jobfile.Spec) { s.GPU = &market.GPUNeed{Name: "RTX4090", Count: 1} },
-			client.NoProvider, "a WASM job can't use a GPU; use an image",
-		},
-		{"a real one for an image", []script{{device: gpu(2, "claimed")}}, needGPU, "", "1 provider of 1 can be leased"},
-		{"no such GPU", []script{{}, {}}, needGPU, client.NoProvider, "2 providers answered and none fits; the nearest: it has no RTX4090"},
-		{"no GPU at all", []script{{}}, func(s *jobfile.Spec) { asImage(s); s.GPU = &market.GPUNeed{Count: 1} }, client.NoProvider, "it has no GPU"},
-		{"too little memory", []script{{}}, func(s *jobfile.Spec) { s.Memory = 1 << 40 }, client.NoProvider, "it has 8GiB of memory, you need 1TiB"},
-		{"cores all leased", []script{{leased: 8}}, nil, wire.Busy, "0 of its 8 cores are free now, you need 1"},
-		{"too few cores for ever", []script{{leased: 8}}, func(s *jobfile.Spec) { s.CPU = 9 }, client.NoProvider, "it has 8 cores, you need 9"},
-		{"elsewhere", []script{{}}, func(s *jobfile.Spec) { s.Region = "na" }, client.NoProvider, "it is in region eu, not na"},
-		{
-			"no network", []script{{}, {}}, func(s *jobfile.Spec) { asImage(s); s.Egress = []string{"example.org:443"} },
-			client.NoProvider, "2 providers have what you need, none grants jobs a network",
-		},
-		{"a network", []script{{net: true}}, func(s *jobfile.Spec) { asImage(s); s.Egress = []string{"example.org:443"} }, "", "1 provider of 1 can be leased"},
-		{
-			"none proves anything", []script{{device: gpu(2, "claimed"), proves: offer.ChallengeOff}}, challenged,
-			client.NoProvider, "1 provider has the GPU, none takes challenges",
-		},
-		{"nobody", nil, nil, client.NoProvider, "no provider of the network test answered"},
-		{"a simulated one will do", []script{{device: gpu(2, "simulated")}}, func(s *jobfile.Spec) { needGPU(s); s.AllowSimulated = true }, "", "1 provider of 1 can be leased"},
-	}
+// needsGPU makes a job one for images on a GPU.
+func needsGPU(s *jobfile.Spec) { asImage(s); s.GPU = &market.GPUNeed{Name: "RTX4090", Count: 1} }
+
+// miss is a market in which a job is planned, and what the plan's summary says.
+type miss struct {
+	name    string
+	scripts []script
+	edit    func(*jobfile.Spec)
+	code    wire.Code
+	says    string
+}
+
+func summaries(t *testing.T, cases []miss) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -89,6 +47,62 @@ func TestASummaryNamesTheNearestMiss(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestASummaryNamesTheNearestMissOfAGPU(t *testing.T) {
+	alone := func(s *jobfile.Spec) { needsGPU(s); s.Exclusive = true }
+	shared := gpu(2, "claimed")
+	shared.Shared = true
+	wasm := []string{market.KindWASM}
+	limit := market.NewAmount(500_000)
+	summaries(t, []miss{
+		{
+			"all too dear", []script{{price: 620_000, device: gpu(2, "claimed")}, {price: 700_000, device: gpu(2, "claimed")}, {price: 100_000}},
+			func(s *jobfile.Spec) { needsGPU(s); s.Price = &limit },
+			wire.OverPrice, "2 providers have the GPU, the cheapest asks 0.6228/h, your limit is 0.50/h",
+		},
+		{"a share where the whole is wanted", []script{{device: shared}}, alone, wire.NoMatch, "its terms share the RTX4090 with other leases"},
+		{"a whole one", []script{{device: gpu(2, "claimed")}}, alone, "", "1 provider of 1 can be leased"},
+		{"all busy", []script{{device: gpu(0, "claimed")}}, needsGPU, wire.Busy, "1 provider has the GPU, none free now"},
+		{"only simulated", []script{{device: gpu(2, "simulated")}}, needsGPU, client.NoProvider, "1 provider has the GPU only simulated; --allow-simulated takes those"},
+		{
+			"none runs images", []script{{device: gpu(2, "claimed"), runs: wasm}, {device: gpu(2, "claimed"), runs: wasm}, {}}, needsGPU,
+			client.NoProvider, "2 providers have the GPU, none runs images",
+		},
+		{
+			"a simulated one for WASM", []script{{device: gpu(2, "simulated")}}, func(s *jobfile.Spec) { s.GPU = &market.GPUNeed{Name: "RTX4090", Count: 1} },
+			client.NoProvider, "1 provider has the GPU only simulated, and a WASM job can't use one; use an image, or need no GPU",
+		},
+		{
+			"a GPU for WASM", []script{{device: gpu(2, "claimed")}}, func(s *jobfile.Spec) { s.GPU = &market.GPUNeed{Name: "RTX4090", Count: 1} },
+			client.NoProvider, "a WASM job can't use a GPU; use an image",
+		},
+		{"a real one for an image", []script{{device: gpu(2, "claimed")}}, needsGPU, "", "1 provider of 1 can be leased"},
+		{"no such GPU", []script{{}, {}}, needsGPU, client.NoProvider, "2 providers answered and none fits; the nearest: it has no RTX4090"},
+		{"no GPU at all", []script{{}}, func(s *jobfile.Spec) { asImage(s); s.GPU = &market.GPUNeed{Count: 1} }, client.NoProvider, "it has no GPU"},
+		{
+			"none proves anything", []script{{device: gpu(2, "claimed"), proves: offer.ChallengeOff}}, challenged,
+			client.NoProvider, "1 provider has the GPU, none takes challenges",
+		},
+		{"a simulated one will do", []script{{device: gpu(2, "simulated")}}, func(s *jobfile.Spec) { needsGPU(s); s.AllowSimulated = true }, "", "1 provider of 1 can be leased"},
+	})
+}
+
+func TestASummaryNamesTheNearestMissOfTheRest(t *testing.T) {
+	wasm := []string{market.KindWASM}
+	summaries(t, []miss{
+		{"none runs images, no GPU", []script{{runs: wasm}, {runs: wasm}}, asImage, client.NoProvider, "2 providers answered, none runs images"},
+		{"too little memory", []script{{}}, func(s *jobfile.Spec) { s.Memory = 1 << 40 }, client.NoProvider, "it has 8GiB of memory, you need 1TiB"},
+		{"cores all leased", []script{{leased: 8}}, nil, wire.Busy, "0 of its 8 cores are free now, you need 1"},
+		{"too few cores for ever", []script{{leased: 8}}, func(s *jobfile.Spec) { s.CPU = 9 }, client.NoProvider, "it has 8 cores, you need 9"},
+		{"elsewhere", []script{{}}, func(s *jobfile.Spec) { s.Region = "na" }, client.NoProvider, "it is in region eu, not na"},
+		{
+			"no network", []script{{}, {}}, func(s *jobfile.Spec) { asImage(s); s.Egress = []string{"example.org:443"} },
+			client.NoProvider, "2 providers have what you need, none grants jobs a network",
+		},
+		{"a network", []script{{net: true}}, func(s *jobfile.Spec) { asImage(s); s.Egress = []string{"example.org:443"} }, "", "1 provider of 1 can be leased"},
+		{"nobody", nil, nil, client.NoProvider, "no provider of the network test answered"},
+	})
 }
 
 func TestSpeedAndPastCountBesidePrice(t *testing.T) {

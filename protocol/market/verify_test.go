@@ -65,14 +65,29 @@ func requote(b *market.Bundle, change func(*market.Quote)) {
 	b.ProviderSignature = markettest.Sign(who.Provider, b.Chain.Digest(l.Hash()))
 }
 
-func TestTheFirstFaultIsNamed(t *testing.T) {
+// tampered is what change makes of a good bundle, and what is then said.
+type tampered struct {
+	want   market.FaultCode
+	seq    uint32
+	change func(b *market.Bundle)
+}
+
+func namesFirstFaults(t *testing.T, cases map[string]tampered) {
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			b := markettest.Bundle(markettest.Plan{Countersigned: 1})
+			c.change(&b)
+			_, f := verify(t, b)
+			require.NotNil(t, f)
+			require.Equal(t, c.want, f.Code, f.Sentence)
+			require.Equal(t, c.seq, f.Seq, f.Sentence)
+		})
+	}
+}
+
+func TestTheFirstFaultOfAnAgreementIsNamed(t *testing.T) {
 	other := markettest.Bundle(markettest.Plan{Job: "other"})
-	stranger := markettest.Signer(3)
-	for name, c := range map[string]struct {
-		want   market.FaultCode
-		seq    uint32
-		change func(b *market.Bundle)
-	}{
+	namesFirstFaults(t, map[string]tampered{
 		"network's name":         {market.FaultBadDocument, 0, func(b *market.Bundle) { b.Network = "No Such" }},
 		"another network":        {market.FaultWrongNetwork, 0, func(b *market.Bundle) { b.Network = "souk-other" }},
 		"another contract":       {market.FaultWrongNetwork, 0, func(b *market.Bundle) { b.Chain.Contract[0]++ }},
@@ -101,8 +116,14 @@ func TestTheFirstFaultIsNamed(t *testing.T) {
 			requote(&q, func(q *market.Quote) { q.Nonce[0]++ })
 			b.Lease, b.ClientSignature, b.ProviderSignature = q.Lease, q.ClientSignature, q.ProviderSignature
 		}},
-		"client's signature":      {market.FaultBadSignature, 0, func(b *market.Bundle) { b.ClientSignature = b.ProviderSignature }},
-		"provider's signature":    {market.FaultBadSignature, 0, func(b *market.Bundle) { b.ProviderSignature = b.ClientSignature }},
+		"client's signature":   {market.FaultBadSignature, 0, func(b *market.Bundle) { b.ClientSignature = b.ProviderSignature }},
+		"provider's signature": {market.FaultBadSignature, 0, func(b *market.Bundle) { b.ProviderSignature = b.ClientSignature }},
+	})
+}
+
+func TestTheFirstFaultInTheOrderOfReceiptsIsNamed(t *testing.T) {
+	other := markettest.Bundle(markettest.Plan{Job: "other"})
+	namesFirstFaults(t, map[string]tampered{
 		"receipt unreadable":      {market.FaultBadDocument, 2, func(b *market.Bundle) { b.Receipts[1].Block = nil }},
 		"receipt by another":      {market.FaultBadSignature, 2, func(b *market.Bundle) { b.Receipts[1].Provider[5]++ }},
 		"countersigned by anyone": {market.FaultBadSignature, 2, func(b *market.Bundle) { b.Receipts[1].Client = b.Receipts[1].Provider }},
@@ -117,24 +138,38 @@ func TestTheFirstFaultIsNamed(t *testing.T) {
 		"two last receipts":       {market.FaultEquivocation, 3, func(b *market.Bundle) { b.Receipts = append(b.Receipts, twin(*b, 2)) }},
 		"previous of another":     {market.FaultWrongPrevious, 2, func(b *market.Bundle) { resign(b, 1, func(r *market.Receipt) { r.Previous[0]++ }) }},
 		"previous of the first":   {market.FaultWrongPrevious, 1, func(b *market.Bundle) { resign(b, 0, func(r *market.Receipt) { r.Previous[0]++ }) }},
-		"after the end":           {market.FaultAfterEnd, 3, func(b *market.Bundle) { resign(b, 1, func(r *market.Receipt) { r.Outcome = market.Cancelled }) }},
-		"units fell":              {market.FaultUnitsFell, 2, func(b *market.Bundle) { resign(b, 1, func(r *market.Receipt) { r.Units = 999 }) }},
-		"charge fell":             {market.FaultChargeFell, 2, func(b *market.Bundle) { resign(b, 1, func(r *market.Receipt) { r.Charged = market.NewAmount(99) }) }},
-		"over-charge by 1":        {market.FaultOverCharge, 2, func(b *market.Bundle) { resign(b, 1, func(r *market.Receipt) { r.Charged = market.NewAmount(201) }) }},
-		"over time by 1 ms":       {market.FaultOverTime, 2, func(b *market.Bundle) { resign(b, 1, func(r *market.Receipt) { r.Units = 600_001 }) }},
-		"unknown outcome":         {market.FaultBadOutcome, 3, func(b *market.Bundle) { resign(b, 2, func(r *market.Receipt) { r.Outcome = 6 }) }},
-		"failed, yet charged":     {market.FaultOverCharge, 3, func(b *market.Bundle) { resign(b, 2, func(r *market.Receipt) { r.Outcome = market.ProviderFailed }) }},
-		"body of another":         {market.FaultBadHash, 2, func(b *market.Bundle) { b.Receipts[1].Body = b.Receipts[0].Body }},
-		"body left out":           {market.FaultBadHash, 2, func(b *market.Bundle) { b.Receipts[1].Body = nil }},
-		"body unreadable":         {market.FaultBadDocument, 2, rebody(1, []byte("[]"))},
-		"success without status":  {market.FaultBadOutcome, 3, rebody(2, []byte("{}"))},
-		"success with status 1":   {market.FaultBadOutcome, 3, rebody(2, []byte(`{"exitCode":1}`))},
+		"end cut off":             {market.FaultNotEnded, 2, func(b *market.Bundle) { b.Receipts = b.Receipts[:2] }},
+		"no receipts":             {market.FaultNotEnded, 0, func(b *market.Bundle) { b.Receipts = nil }},
+	})
+}
+
+func TestTheFirstFaultInAReceiptIsNamed(t *testing.T) {
+	namesFirstFaults(t, map[string]tampered{
+		"after the end":          {market.FaultAfterEnd, 3, func(b *market.Bundle) { resign(b, 1, func(r *market.Receipt) { r.Outcome = market.Cancelled }) }},
+		"units fell":             {market.FaultUnitsFell, 2, func(b *market.Bundle) { resign(b, 1, func(r *market.Receipt) { r.Units = 999 }) }},
+		"charge fell":            {market.FaultChargeFell, 2, func(b *market.Bundle) { resign(b, 1, func(r *market.Receipt) { r.Charged = market.NewAmount(99) }) }},
+		"over-charge by 1":       {market.FaultOverCharge, 2, func(b *market.Bundle) { resign(b, 1, func(r *market.Receipt) { r.Charged = market.NewAmount(201) }) }},
+		"over time by 1 ms":      {market.FaultOverTime, 2, func(b *market.Bundle) { resign(b, 1, func(r *market.Receipt) { r.Units = 600_001 }) }},
+		"unknown outcome":        {market.FaultBadOutcome, 3, func(b *market.Bundle) { resign(b, 2, func(r *market.Receipt) { r.Outcome = 6 }) }},
+		"failed, yet charged":    {market.FaultOverCharge, 3, func(b *market.Bundle) { resign(b, 2, func(r *market.Receipt) { r.Outcome = market.ProviderFailed }) }},
+		"body of another":        {market.FaultBadHash, 2, func(b *market.Bundle) { b.Receipts[1].Body = b.Receipts[0].Body }},
+		"body left out":          {market.FaultBadHash, 2, func(b *market.Bundle) { b.Receipts[1].Body = nil }},
+		"body unreadable":        {market.FaultBadDocument, 2, rebody(1, []byte("[]"))},
+		"success without status": {market.FaultBadOutcome, 3, rebody(2, []byte("{}"))},
+		"success with status 1":  {market.FaultBadOutcome, 3, rebody(2, []byte(`{"exitCode":1}`))},
 		"end without a body": {market.FaultBadHash, 3, func(b *market.Bundle) {
 			resign(b, 2, func(r *market.Receipt) { r.BodyHash = market.Hash{} })
 			b.Receipts[2].Body = nil
 		}},
+	})
+}
+
+func TestTheFirstFaultOfVouchersIsNamed(t *testing.T) {
+	namesFirstFaults(t, map[string]tampered{
 		"voucher unreadable": {market.FaultBadDocument, 2, func(b *market.Bundle) { b.Vouchers[1].Block = nil }},
-		"voucher by another": {market.FaultBadSignature, 2, func(b *market.Bundle) { b.Vouchers[1] = markettest.SignVoucher(b.Chain, stranger, market.Voucher{}) }},
+		"voucher by another": {market.FaultBadSignature, 2, func(b *market.Bundle) {
+			b.Vouchers[1] = markettest.SignVoucher(b.Chain, markettest.Signer(3), market.Voucher{})
+		}},
 		"voucher, souk's domain": {market.FaultBadSignature, 1, func(b *market.Bundle) {
 			v := markettest.Must(market.DecodeVoucher(b.Vouchers[0].Block))
 			b.Vouchers[0].Signature = markettest.Sign(markettest.Standard().Client, b.Chain.Digest(v.Hash()))
@@ -143,18 +178,7 @@ func TestTheFirstFaultIsNamed(t *testing.T) {
 			b.Vouchers[1] = markettest.SignVoucher(b.Chain, markettest.Standard().Client, market.Voucher{Max: market.NewAmount(1)})
 		}},
 		"voucher fell": {market.FaultVoucherFell, 2, func(b *market.Bundle) { slices.Reverse(b.Vouchers) }},
-		"end cut off":  {market.FaultNotEnded, 2, func(b *market.Bundle) { b.Receipts = b.Receipts[:2] }},
-		"no receipts":  {market.FaultNotEnded, 0, func(b *market.Bundle) { b.Receipts = nil }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := markettest.Bundle(markettest.Plan{Countersigned: 1})
-			c.change(&b)
-			_, f := verify(t, b)
-			require.NotNil(t, f)
-			require.Equal(t, c.want, f.Code, f.Sentence)
-			require.Equal(t, c.seq, f.Seq, f.Sentence)
-		})
-	}
+	})
 }
 
 // reconfigure has the parties sign a quote that names a changed channel.

@@ -57,8 +57,7 @@ func (f *fake) count(name, what string, by int) int32 {
 }
 
 func (f *fake) library() *library {
-	const context, module = 77, 88
-	return &library{
+	l := &library{
 		initialize:     func(uint32) int32 { return f.call("init") },
 		deviceGetCount: func(n *int32) int32 { *n = int32(len(f.names)); return f.call("count") },
 		deviceGet:      func(d *int32, i int32) int32 { *d = i + 10; return f.call("device") },
@@ -71,61 +70,71 @@ func (f *fake) library() *library {
 			return f.call("uuid")
 		},
 		deviceTotalMem: func(bytes *uintptr, _ int32) int32 { *bytes = f.vram; return f.call("memory") },
-		primaryCtxRetain: func(c *uintptr, _ int32) int32 {
-			if f.call("retain") != success {
-				return f.status
-			}
-			*c = context
-			f.live["context"]++
-			return success
-		},
-		primaryCtxRelease: func(int32) int32 { f.live["context"]--; return f.call("release") },
-		ctxPushCurrent: func(c uintptr) int32 {
-			if status := f.call("push"); status != success || c != context || f.live["context"] == 0 {
-				return max(status, 201)
-			}
-			f.current = append(f.current, c)
-			return success
-		},
-		ctxPopCurrent: func(*uintptr) int32 {
-			f.current = f.current[:len(f.current)-1]
-			return f.call("pop")
-		},
-		ctxSynchronize: func() int32 { return f.inside("synchronize") },
-		moduleLoadDataEx: func(m *uintptr, image *byte, n uint32, o *int32, v *uintptr) int32 {
-			*m = module
-			return f.load(image, n, o, v)
-		},
-		moduleUnload: func(uintptr) int32 { return f.count("unload", "module", -1) },
-		moduleGetFunction: func(function *uintptr, m uintptr, name *byte) int32 {
-			e := f.entries[gostring(name)]
-			if e == nil || m != module {
-				return 500
-			}
-			f.byID = append(f.byID, e)
-			*function = uintptr(len(f.byID))
-			return f.inside("function")
-		},
-		memGetInfo: func(free, total *uintptr) int32 { *free, *total = 1<<20, f.vram; return f.inside("info") },
-		memAlloc: func(address *uint64, bytes uintptr) int32 {
-			status := f.count("allocate", "memory", 1)
-			if status == success {
-				*address = f.heap.allocate(uint64(bytes))
-			}
-			return status
-		},
-		memFree: func(address uint64) int32 {
-			if f.heap.areas[address] == nil {
-				return invalidValue
-			}
-			delete(f.heap.areas, address)
-			return f.count("free", "memory", -1)
-		},
-		memcpyDtoH: func(to unsafe.Pointer, from uint64, bytes uintptr) int32 {
-			copy(unsafe.Slice((*byte)(to), bytes), f.heap.find(from, 4)[:bytes])
-			return f.inside("copy")
-		},
-		launchKernel: f.launch,
+		launchKernel:   f.launch,
+	}
+	f.serveContexts(l)
+	f.serveMemory(l)
+	return l
+}
+
+func (f *fake) serveContexts(l *library) {
+	const context, module = 77, 88
+	l.primaryCtxRetain = func(c *uintptr, _ int32) int32 {
+		if f.call("retain") != success {
+			return f.status
+		}
+		*c = context
+		f.live["context"]++
+		return success
+	}
+	l.primaryCtxRelease = func(int32) int32 { f.live["context"]--; return f.call("release") }
+	l.ctxPushCurrent = func(c uintptr) int32 {
+		if status := f.call("push"); status != success || c != context || f.live["context"] == 0 {
+			return max(status, 201)
+		}
+		f.current = append(f.current, c)
+		return success
+	}
+	l.ctxPopCurrent = func(*uintptr) int32 {
+		f.current = f.current[:len(f.current)-1]
+		return f.call("pop")
+	}
+	l.ctxSynchronize = func() int32 { return f.inside("synchronize") }
+	l.moduleLoadDataEx = func(m *uintptr, image *byte, n uint32, o *int32, v *uintptr) int32 {
+		*m = module
+		return f.load(image, n, o, v)
+	}
+	l.moduleUnload = func(uintptr) int32 { return f.count("unload", "module", -1) }
+	l.moduleGetFunction = func(function *uintptr, m uintptr, name *byte) int32 {
+		e := f.entries[gostring(name)]
+		if e == nil || m != module {
+			return 500
+		}
+		f.byID = append(f.byID, e)
+		*function = uintptr(len(f.byID))
+		return f.inside("function")
+	}
+}
+
+func (f *fake) serveMemory(l *library) {
+	l.memGetInfo = func(free, total *uintptr) int32 { *free, *total = 1<<20, f.vram; return f.inside("info") }
+	l.memAlloc = func(address *uint64, bytes uintptr) int32 {
+		status := f.count("allocate", "memory", 1)
+		if status == success {
+			*address = f.heap.allocate(uint64(bytes))
+		}
+		return status
+	}
+	l.memFree = func(address uint64) int32 {
+		if f.heap.areas[address] == nil {
+			return invalidValue
+		}
+		delete(f.heap.areas, address)
+		return f.count("free", "memory", -1)
+	}
+	l.memcpyDtoH = func(to unsafe.Pointer, from uint64, bytes uintptr) int32 {
+		copy(unsafe.Slice((*byte)(to), bytes), f.heap.find(from, 4)[:bytes])
+		return f.inside("copy")
 	}
 }
 

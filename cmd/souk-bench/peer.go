@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
@@ -37,20 +38,26 @@ var peerRoles = map[string]func(dir string) (peer.AddrInfo, error){
 	"vault":  serveVault,
 }
 
-// other is a process of this program that plays a role until close.
+// other is a process that is the other side of what is measured, until close.
 type other struct {
 	peer.AddrInfo
 	cmd  *exec.Cmd
 	hold io.Closer // its standard input: it ends with that
 }
 
-// startPeer starts a process in a role and waits until it serves.
+// startPeer starts a process of this program in a role and waits until it serves.
 func startPeer(ctx context.Context, role, dir string) (*other, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, peerCommand, role, dir) //nolint:gosec // this program
+	return startOther(ctx, self, peerCommand, role, dir)
+}
+
+// startOther starts a process that says in its first line where it is reached,
+// and waits for that.
+func startOther(ctx context.Context, program string, args ...string) (*other, error) {
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // one of those that scripts/bench built
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -69,7 +76,7 @@ func startPeer(ctx context.Context, role, dir string) (*other, error) {
 		err = json.Unmarshal(line, &o.AddrInfo)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the process for %s did not come up: %w", role, err), o.close())
+		return nil, errors.Join(fmt.Errorf("%s %s did not come up: %w", filepath.Base(program), strings.Join(args, " "), err), o.close())
 	}
 	return o, nil
 }

@@ -1,21 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/libp2p/go-libp2p/core/peer"
 
 	"souk/node/config"
 	"souk/node/control"
@@ -38,45 +33,13 @@ func processes() []figure {
 	}
 }
 
-// bareIdle is a process of souk-bench-bare that does nothing but listen.
-type bareIdle struct {
-	peer.AddrInfo
-	cmd  *exec.Cmd
-	hold io.Closer
-}
-
-func startBare(ctx context.Context) (*bareIdle, error) {
+// startBare starts a process of libp2p alone that does nothing but listen.
+func startBare(ctx context.Context) (*other, error) {
 	program, err := beside("souk-bench-bare")
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, program, "idle") //nolint:gosec // scripts/bench built it
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	b := &bareIdle{cmd: cmd, hold: in}
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &b.AddrInfo)
-	}
-	if err != nil {
-		return nil, errors.Join(err, b.close())
-	}
-	return b, nil
-}
-
-func (b *bareIdle) close() error {
-	_ = b.hold.Close()
-	return b.cmd.Wait()
+	return startOther(ctx, program, "idle")
 }
 
 // footprint is what a process takes of the machine.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
@@ -17,10 +18,11 @@ type doorway struct {
 }
 
 // enter lets a stream wait for its first frame, until leave or until it is
-// pushed out, by reset.
+// pushed out: reset, as one that there is no room for, so that a client with
+// many honest questions at once asks again.
 func (d *doorway) enter(s *Stream) {
 	if out := d.add(s); out != nil {
-		out.Reset()
+		out.resetFor(network.StreamResourceLimitExceeded)
 	}
 }
 

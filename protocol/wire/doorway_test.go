@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
@@ -35,6 +36,7 @@ func TestTheLargestCrowdMakesRoomForNewcomers(t *testing.T) {
 
 	newcomer := comes(t, &door, "newcomer")
 	require.True(t, first.wasReset())
+	require.Equal(t, network.StreamResourceLimitExceeded, first.code, "it may come again")
 	require.False(t, second.wasReset())
 	comes(t, &door, "newcomer")
 	require.True(t, second.wasReset() || others[0].wasReset(), "as many of one as of the other: the oldest of either")

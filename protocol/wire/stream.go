@@ -176,7 +176,10 @@ func (s *Stream) Close() error {
 }
 
 // Reset ends the stream at once, both ways.
-func (s *Stream) Reset() {
+func (s *Stream) Reset() { s.resetFor(network.StreamNoError) }
+
+// resetFor tells the other side why.
+func (s *Stream) resetFor(why network.StreamErrorCode) {
 	s.stop()
-	_ = s.raw.Reset()
+	_ = s.raw.ResetWithError(why)
 }

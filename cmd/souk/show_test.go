@@ -132,6 +132,32 @@ func TestALeaseThatWasBrokenOffIsNotCalledOpen(t *testing.T) {
 	require.Contains(t, said("cheated"), "its provider cheated, and this node ended the lease; 0 receipts, 0.00 USD countersigned; the provider can keep 0.00012 USD at most, 0.00012 USD of it prepaid")
 	require.Contains(t, said("lost"), "this node gave the lease up (lost)")
 	require.Contains(t, said("running"), "not ended yet")
+	d.node.receipt = &control.ReceiptInfo{Lease: "abc", Role: "provider", Outcome: "lost"}
+	d.out.Reset()
+	require.Zero(t, d.souk("receipts", "verify", "--all"))
+	require.Contains(t, d.out.String(), "closed it without a last receipt")
+}
+
+// A file doesn't know what one side noted for itself alone.
+func TestAFileWithoutAnEndSaysWhatCanBeKnown(t *testing.T) {
+	d := newDesk(t)
+	b := markettest.Bundle(markettest.Plan{Units: []uint64{1000, 2000}, Countersigned: 1})
+	d.node.bundle = b
+	require.Zero(t, d.souk("receipts", "export", "abc", "-o", "whole.car"))
+	require.Zero(t, d.souk("receipts", "verify", "whole.car"))
+	require.Contains(t, d.out.String(), "its end is not countersigned")
+
+	d.node.bundle.Receipts = b.Receipts[:1]
+	require.Zero(t, d.souk("receipts", "export", "abc", "-o", "cut.car"))
+	d.out.Reset()
+	require.Zero(t, d.souk("receipts", "verify", "cut.car"))
+	require.Contains(t, d.out.String(), "was over by")
+	require.Contains(t, d.out.String(), "the client never countersigned one")
+	require.NotContains(t, d.out.String(), "not ended yet")
+
+	v, err := judge("cut.car", d.node.bundle)
+	require.NoError(t, err)
+	require.Contains(t, v.alone(b.Quote, time.UnixMilli(0)).Sentence, "it may still run, or the client gave it up")
 }
 
 // Whoever gets the file needs no node and no view on who is right.

@@ -117,10 +117,35 @@ func (a *app) verifyAll(ctx context.Context, cmd *cobra.Command) error {
 	return nil
 }
 
+// alone says of a file without a last receipt what can be known from it. That
+// one side gave a lease up is in its own books and nowhere else.
+func (v verdict) alone(quote []byte, now time.Time) verdict {
+	q, err := market.DecodeQuote(quote)
+	if !v.OK || v.Code != market.FaultNotEnded || err != nil {
+		return v
+	}
+	over := time.UnixMilli(int64(min(q.StartBy, 1<<61) + min(q.MaxMillis, 1<<61))) //nolint:gosec // capped
+	if now.Before(over) {
+		v.Sentence += "; the file has no end of the lease: it may still run, or the client gave it up, which only the client's own books tell"
+		return v
+	}
+	v.Sentence += fmt.Sprintf("; the file has no end of the lease, which by its quote was over by %s: the client never countersigned one, and gave the lease up perhaps, which only its own books tell, or the file was made before",
+		over.UTC().Format(time.DateTime))
+	return v
+}
+
 // broken says of a lease without a last receipt that its client ended it, and
-// what that may have cost.
+// what that may have cost, or that its provider closed it.
 func (v verdict) broken(r control.ReceiptInfo) verdict {
-	if !v.OK || v.Code != market.FaultNotEnded || r.Role != "client" || r.Outcome == market.NotEnded.String() {
+	switch {
+	case !v.OK || v.Code != market.FaultNotEnded:
+		return v
+	case r.Outcome == market.NotEnded.String():
+		v.Sentence += "; not ended yet"
+		return v
+	case r.Role != "client":
+		v.Outcome = r.Outcome
+		v.Sentence += "; its client was not heard of again, so this node closed it without a last receipt"
 		return v
 	}
 	how := "this node gave the lease up (" + r.Outcome + ")"
@@ -161,13 +186,14 @@ type verdict struct {
 	Disputed      market.Amount    `json:"disputed,omitzero"`
 }
 
-// showVerdict prints what bundle proves. A lease that has not ended is no
-// fault of anybody.
-func (a *app) showVerdict(what string, bundle market.Bundle) (verdict, error) {
-	v, err := judge(what, bundle)
+// showVerdict prints what a file's bundle proves. A lease that has not ended is
+// no fault of anybody.
+func (a *app) showVerdict(file string, bundle market.Bundle) (verdict, error) {
+	v, err := judge(file, bundle)
 	if err != nil {
 		return v, err
 	}
+	v = v.alone(bundle.Quote, time.Now())
 	return v, a.printVerdict(v)
 }
 
@@ -208,7 +234,9 @@ func judge(what string, bundle market.Bundle) (verdict, error) {
 		v.Sentence += ", " + usd(s.Disputed) + " disputed"
 	}
 	if f != nil {
-		v.Code, v.Sentence = f.Code, v.Sentence+"; not ended yet"
+		v.Code = f.Code
+	} else if n := len(bundle.Receipts); bundle.Receipts[n-1].Client.IsZero() {
+		v.Sentence += "; its end is not countersigned"
 	}
 	return v, nil
 }

@@ -15,13 +15,9 @@ import (
 	"souk/protocol/wire"
 )
 
-const (
-	// lateTime is how long a provider has for a lease that is paid late: to stop
-	// what still runs of it, and to sign the last receipt.
-	lateTime = books.StopTime + 5*time.Second
-	// pastLog is beyond the end of every log: none of it is wanted any more.
-	pastLog = 1 << 62
-)
+// lateTime is how long a provider has for a lease that is paid late: to stop
+// what still runs of it, and to sign the last receipt.
+const lateTime = books.StopTime + 5*time.Second
 
 // leave is why a lease may be paid late: it was lost in a silence, or a person
 // agreed to a charge. Without it what was countersigned is repeated and no more.
@@ -61,7 +57,10 @@ func (e *Engine) payLate(ctx context.Context, p peer.ID, l ledger.Lease, shown m
 		return err
 	}
 	runs := shown.Outcome == market.NotEnded // perhaps; then it is cancelled, and doesn't start meanwhile
-	s, err := run.Open(ctx, e.cfg.Host, p, run.Attach{Lease: l.Hash, LogOffset: pastLog, ReceiptSeq: l.Countersigned.Seq, Hold: runs})
+	s, err := run.Open(ctx, e.cfg.Host, p, run.Attach{
+		Lease: l.Hash, LogOffset: uint64(x.terms.MaxLog), //nolint:gosec // not negative; no log is longer, and none of it is wanted any more
+		ReceiptSeq: l.Countersigned.Seq, Hold: runs,
+	})
 	if err != nil {
 		return err
 	}

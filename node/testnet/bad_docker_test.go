@@ -5,7 +5,6 @@ package testnet_test
 import (
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,17 +16,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	dockerclient "github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
 	"souk/node/client"
+	"souk/node/executor/docker/registrytest"
 	"souk/node/testnet"
 )
 
@@ -37,13 +33,13 @@ func TestWhatGoesWrongWithContainers(t *testing.T) {
 	_, err := firstProcess()
 	require.NoError(t, err)
 	w := up(t, testnet.Options{Providers: 1, Clients: 1, Tick: time.Second, LostAfter: time.Minute})
-	shop, line := newShop(t), newLine(t)
+	shop, line := registrytest.New(t), newLine(t)
 	_, provider := w.supply("contained", fmt.Sprintf("provider: {price: 0.10/h, tick: 1s, executors: [docker]}\n"+
-		"docker: {host: %q, allow_runc: true, registries: [%q], max_image: 16MiB}\n", "unix://"+line.path, shop.host))
+		"docker: {host: %q, allow_runc: true, registries: [%q], max_image: 16MiB}\n", "unix://"+line.path, shop.Host))
 	eventually(t, "it is found", func() bool {
 		return strings.Contains(souk(t, w.dir("client-1"), "offers", "--executor", "docker").out.String(), "docker")
 	})
-	good := shop.push(t, "count", countFor(t, runtime.GOARCH))
+	good := shop.Push(t, "count", countFor(t, runtime.GOARCH))
 	t.Run("an image of a registry", func(t *testing.T) {
 		run := souk(t, w.dir("client-1"), inContainer(good, "--", "-in", "/count", "-out", "/dev/null", "-exit", "3")...).ends(3)
 		require.Contains(t, run.log(), "1: ")
@@ -57,7 +53,7 @@ func TestWhatGoesWrongWithContainers(t *testing.T) {
 	t.Run("no Docker at all", func(t *testing.T) { noDocker(&world{t, w.s}) })
 }
 
-func badImages(w *world, shop *shop, provider *command) {
+func badImages(w *world, shop *registrytest.Registry, provider *command) {
 	big, err := random.Image(10<<20, 2)
 	require.NoError(w.t, err)
 	none := "sha256:" + strings.Repeat("0", 64)
@@ -65,15 +61,15 @@ func badImages(w *world, shop *shop, provider *command) {
 		name, ref, says string
 		wrap            func(http.Handler) http.Handler
 	}{
-		{"a missing image", shop.host + "/nothing@" + none, "no image", nil},
-		{"an image for another architecture", shop.push(w.t, "foreign", countFor(w.t, "riscv64")), "linux/riscv64", nil},
-		{"an image over a limit", shop.push(w.t, "big", big), "16 MiB", nil},
-		{"an image that isn't what its digest says", shop.push(w.t, "swapped", countFor(w.t, runtime.GOARCH, "another")), "digest", swapManifests},
+		{"a missing image", shop.Host + "/nothing@" + none, "no image", nil},
+		{"an image for another architecture", shop.Push(w.t, "foreign", countFor(w.t, "riscv64")), "linux/riscv64", nil},
+		{"an image over a limit", shop.Push(w.t, "big", big), "16 MiB", nil},
+		{"an image that isn't what its digest says", shop.Push(w.t, "swapped", countFor(w.t, runtime.GOARCH, "another")), "digest", swapManifests},
 	} {
 		w.t.Run(c.name, func(t *testing.T) {
 			w := &world{t, w.s}
-			shop.between(c.wrap)
-			defer shop.between(nil)
+			shop.Between(c.wrap)
+			defer shop.Between(nil)
 			run := souk(t, w.dir("client-1"), inContainer(c.ref)...).ends(client.ExitSouk)
 			done := run.kind(client.Finished)
 			require.Contains(t, done.Text, c.says)
@@ -132,55 +128,7 @@ func countFor(t *testing.T, arch string, author ...string) v1.Image {
 	require.NoError(t, err)
 	img, err := tarball.ImageFromPath(archive, nil)
 	require.NoError(t, err)
-	cfg, err := img.ConfigFile()
-	require.NoError(t, err)
-	cfg = cfg.DeepCopy()
-	cfg.Architecture, cfg.Author = arch, t.Name()+strings.Join(author, "")
-	img, err = mutate.ConfigFile(img, cfg)
-	require.NoError(t, err)
-	return img
-}
-
-// shop is a registry on this machine, which may be made to lie.
-type shop struct {
-	host string
-	mu   sync.Mutex
-	wrap func(http.Handler) http.Handler
-}
-
-func newShop(t *testing.T) *shop {
-	t.Helper()
-	s := &shop{}
-	honest := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		h := honest
-		if s.wrap != nil {
-			h = s.wrap(honest)
-		}
-		s.mu.Unlock()
-		h.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	s.host = strings.TrimPrefix(server.URL, "http://")
-	return s
-}
-
-func (s *shop) between(wrap func(http.Handler) http.Handler) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.wrap = wrap
-}
-
-// push gives the image's name, pinned by its digest.
-func (s *shop) push(t *testing.T, repository string, img v1.Image) string {
-	t.Helper()
-	tag, err := name.NewTag(s.host + "/" + repository + ":latest")
-	require.NoError(t, err)
-	require.NoError(t, remote.Write(tag, img))
-	digest, err := img.Digest()
-	require.NoError(t, err)
-	return s.host + "/" + repository + "@" + digest.String()
+	return registrytest.Guise(t, img, arch, t.Name()+strings.Join(author, ""))
 }
 
 // swapManifests gives manifests that differ from what was asked for by a space.

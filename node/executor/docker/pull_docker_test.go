@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,13 +17,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -36,49 +33,25 @@ import (
 
 	"souk/node/executor"
 	"souk/node/executor/docker"
+	"souk/node/executor/docker/registrytest"
 	"souk/node/executor/executortest"
 )
 
-// shop is a registry on this machine's loopback, which is asked over HTTP.
+// shop is a registry that knows the IDs of its images, by reference.
 type shop struct {
-	host string
-	ids  map[string]string // of the images, by reference
-	mu   sync.Mutex
-	wrap func(http.Handler) http.Handler // between the tests' pushes and the nodes' pulls
+	*registrytest.Registry
+	ids map[string]string
 }
 
 func newShop(t *testing.T) *shop {
-	s := &shop{ids: map[string]string{}, wrap: func(h http.Handler) http.Handler { return h }}
-	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		h := s.wrap(inner)
-		s.mu.Unlock()
-		h.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	s.host = strings.TrimPrefix(server.URL, "http://")
-	return s
-}
-
-func (s *shop) between(wrap func(http.Handler) http.Handler) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.wrap = wrap
+	return &shop{registrytest.New(t), map[string]string{}}
 }
 
 // push gives the image's reference, pinned by digest.
 func (s *shop) push(t *testing.T, repository string, img v1.Image) string {
-	ref, err := name.NewTag(s.host + "/" + repository + ":latest")
-	require.NoError(t, err)
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	require.NoError(t, remote.Write(ref, img, remote.WithTransport(transport)))
-	d, err := img.Digest()
-	require.NoError(t, err)
 	id, err := img.ConfigName()
 	require.NoError(t, err)
-	pinned := s.host + "/" + repository + "@" + d.String()
+	pinned := s.Push(t, repository, img)
 	s.ids[pinned] = id.String()
 	return pinned
 }
@@ -94,19 +67,13 @@ func guestImageAs(t *testing.T, who string) v1.Image {
 func guestImageOf(t *testing.T, arch, author string) v1.Image {
 	img, err := tarball.Image(func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(guest.raw))), nil }, nil)
 	require.NoError(t, err)
-	cfg, err := img.ConfigFile()
-	require.NoError(t, err)
-	cfg = cfg.DeepCopy()
-	cfg.Author, cfg.Architecture = author, arch
-	img, err = mutate.ConfigFile(img, cfg)
-	require.NoError(t, err)
-	return img
+	return registrytest.Guise(t, img, arch, author)
 }
 
 func (s *shop) node(t *testing.T, change func(*docker.Config)) *docker.Executor {
 	dir := t.TempDir()
 	cfg := docker.Config{
-		Dir: dir, Source: &executortest.Source{}, Node: node(dir), AllowRunc: true, Runtime: oci, Pull: true, Registries: []string{s.host},
+		Dir: dir, Source: &executortest.Source{}, Node: node(dir), AllowRunc: true, Runtime: oci, Pull: true, Registries: []string{s.Host},
 	}
 	if change != nil {
 		change(&cfg)
@@ -166,7 +133,7 @@ func TestPull(t *testing.T) {
 	require.False(t, has(t, ref), "no name is taken on this machine")
 
 	// What is here by that digest isn't asked for again.
-	s.between(func(http.Handler) http.Handler { return http.NotFoundHandler() })
+	s.Between(func(http.Handler) http.Handler { return http.NotFoundHandler() })
 	x, err = e.Prepare(t.Context(), byRef("elsewhere.example/other@"+ref[strings.LastIndex(ref, "@")+1:]))
 	require.NoError(t, err)
 	require.NoError(t, x.Stop(t.Context()))
@@ -181,7 +148,7 @@ func TestRefusedPulls(t *testing.T) {
 	require.NoError(t, err)
 	foreign := guestImage(t, "riscv64")
 	index := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: foreign, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "riscv64"}}})
-	tag, err := name.NewTag(s.host + "/index:latest")
+	tag, err := name.NewTag(s.Host + "/index:latest")
 	require.NoError(t, err)
 	transport := &http.Transport{}
 	require.NoError(t, remote.WriteIndex(tag, index, remote.WithTransport(transport)))
@@ -197,9 +164,9 @@ func TestRefusedPulls(t *testing.T) {
 		"no digest":          {ref: bare + ":latest", says: "digest pinned"},
 		"no reference":       {ref: "UPPER@" + none, says: "digest pinned"},
 		"missing image":      {ref: bare + "@" + none, says: "no image"},
-		"missing repository": {ref: s.host + "/nothing@" + none, says: "no image"},
+		"missing repository": {ref: s.Host + "/nothing@" + none, says: "no image"},
 		"wrong architecture": {ref: s.push(t, "foreign", foreign), says: "linux/riscv64"},
-		"none for this":      {ref: s.host + "/index@" + at.String(), says: "digest names"},
+		"none for this":      {ref: s.Host + "/index@" + at.String(), says: "digest names"},
 		"too big":            {ref: s.push(t, "big", big), says: "up to 1 MiB", change: func(c *docker.Config) { c.MaxImage = 1 << 20 }},
 		"pulls none":         {ref: ref, says: "pulls none", change: func(c *docker.Config) { c.Pull = false }},
 		"private registry":   {ref: ref, says: "private address", change: func(c *docker.Config) { c.Registries = nil }},
@@ -225,8 +192,8 @@ func TestRefusedPulls(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			if c.wrap != nil {
-				s.between(c.wrap)
-				defer s.between(func(h http.Handler) http.Handler { return h })
+				s.Between(c.wrap)
+				defer s.Between(func(h http.Handler) http.Handler { return h })
 			}
 			e := s.node(t, c.change)
 			_, err := e.Prepare(t.Context(), byRef(c.ref))
@@ -252,7 +219,7 @@ func TestPullWithCredentials(t *testing.T) {
 	s := newShop(t)
 	ref := s.push(t, "private", guestImage(t, runtime.GOARCH))
 	s.dropAfter(t, ref)
-	s.between(func(h http.Handler) http.Handler {
+	s.Between(func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {
 				w.Header().Set("WWW-Authenticate", `Basic realm="shop"`)
@@ -263,7 +230,7 @@ func TestPullWithCredentials(t *testing.T) {
 		})
 	})
 	auth := filepath.Join(t.TempDir(), "config.json")
-	raw, err := json.Marshal(map[string]any{"auths": map[string]any{s.host: map[string]string{"auth": base64.StdEncoding.EncodeToString([]byte("me:secret"))}}})
+	raw, err := json.Marshal(map[string]any{"auths": map[string]any{s.Host: map[string]string{"auth": base64.StdEncoding.EncodeToString([]byte("me:secret"))}}})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(auth, raw, 0o600))
 	e := s.node(t, func(c *docker.Config) { c.Auth = auth })
@@ -315,13 +282,13 @@ func TestTheProvidersOwnImagesAreItsOwn(t *testing.T) {
 	load.Stdin = &raw
 	out, err := load.CombinedOutput()
 	require.NoError(t, err, string(out))
-	s.between(func(http.Handler) http.Handler { return http.NotFoundHandler() })
-	for _, known := range []string{s.host + "/own@" + id, ref} {
+	s.Between(func(http.Handler) http.Handler { return http.NotFoundHandler() })
+	for _, known := range []string{s.Host + "/own@" + id, ref} {
 		_, err := e.Prepare(t.Context(), byRef(known, "exit", "0"))
 		require.ErrorContains(t, err, "the registry has no image", known)
 	}
 
-	s.between(func(h http.Handler) http.Handler { return h })
+	s.Between(func(h http.Handler) http.Handler { return h })
 	x, err := e.Prepare(t.Context(), byRef(ref, "exit", "0"))
 	require.NoError(t, err)
 	require.NoError(t, x.Stop(t.Context()))
@@ -344,7 +311,7 @@ func TestPullsAtOnce(t *testing.T) {
 	plain := quick.push(t, "plain", guestImageAs(t, "plain"))
 	quick.dropAfter(t, plain)
 	hold, asked, layers := make(chan struct{}), make(chan struct{}, 100), atomic.Int32{}
-	slow.between(func(h http.Handler) http.Handler {
+	slow.Between(func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.Contains(r.URL.Path, "/manifests/") {
 				asked <- struct{}{}
@@ -356,7 +323,7 @@ func TestPullsAtOnce(t *testing.T) {
 			h.ServeHTTP(w, r)
 		})
 	})
-	e := slow.node(t, func(c *docker.Config) { c.Registries = append(c.Registries, quick.host) })
+	e := slow.node(t, func(c *docker.Config) { c.Registries = append(c.Registries, quick.Host) })
 	prepared := make(chan error, 2)
 	for i := range 2 {
 		job := byRef(shared, "exit", "0")

@@ -280,13 +280,13 @@ func (x *execution) takeTick(ctx context.Context, s *run.Session, m *pb.Receipt)
 }
 
 // countersign makes the countersignature durable together with the voucher
-// that it raises, and then sends both.
-func (x *execution) countersign(ctx context.Context, s *run.Session, c books.Checked) error {
+// that it raises and with the edits, and then sends both signatures.
+func (x *execution) countersign(ctx context.Context, s *run.Session, c books.Checked, before ...edit) error {
 	began := x.e.cfg.Clock.Mono()
 	if err := x.log.sync(); err != nil {
 		return err
 	}
-	p, err := x.e.pay(ctx, x.lease, x.quote, x.terms, c)
+	p, err := x.e.pay(ctx, x.lease, x.quote, x.terms, c, before...)
 	x.slowest = max(x.slowest, x.e.cfg.Clock.Mono()-began)
 	if err != nil {
 		return fmt.Errorf("countersign receipt %d: %w", c.Receipt.Seq, err)

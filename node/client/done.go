@@ -29,20 +29,25 @@ func (x *execution) takeDone(ctx context.Context, s *run.Session, m *pb.Receipt)
 	if c.Known {
 		return nil // sayAgain has repeated the countersignature
 	}
+	if c.Body.Outputs == nil { // nothing to wait for
+		return x.conclude(ctx, s, c, x.keep(c), fetched(cid.Undef))
+	}
 	if err := x.keepLast(ctx, c); err != nil {
 		return err
 	}
-	outputs, err := x.bring(ctx, c)
+	outputs, err := x.bring(ctx, *c.Body.Outputs)
 	if errors.Is(err, errWithheld) {
 		return x.withheld(ctx, c, err)
 	}
 	if err != nil {
 		return err
 	}
-	if err := x.arrived(ctx, outputs); err != nil {
-		return err
-	}
-	if err := x.countersign(ctx, s, c); err != nil {
+	return x.conclude(ctx, s, c, fetched(outputs))
+}
+
+// conclude countersigns the last receipt. All of the log is here by then.
+func (x *execution) conclude(ctx context.Context, s *run.Session, c books.Checked, before ...edit) error {
+	if err := x.countersign(ctx, s, c, before...); err != nil {
 		return err
 	}
 	time.AfterFunc(x.e.cfg.Times.Settle, s.Close) // closing it twice does no harm
@@ -51,7 +56,15 @@ func (x *execution) takeDone(ctx context.Context, s *run.Session, m *pb.Receipt)
 
 // keepLast stores the last receipt as it came, not yet countersigned.
 func (x *execution) keepLast(ctx context.Context, c books.Checked) error {
-	l, err := x.e.change(ctx, x.lease.Hash, func(tx *ledger.Tx, l *ledger.Lease) error {
+	l, err := x.e.change(ctx, x.lease.Hash, x.keep(c))
+	if err == nil {
+		x.lease = l
+	}
+	return err
+}
+
+func (x *execution) keep(c books.Checked) edit {
+	return func(tx *ledger.Tx, l *ledger.Lease) error {
 		ch, err := tx.Channel(ledger.Client, l.Channel)
 		if err != nil {
 			return err
@@ -61,42 +74,28 @@ func (x *execution) keepLast(ctx context.Context, c books.Checked) error {
 			return err
 		}
 		return w.StoreBut(tx, l)
-	})
-	if err == nil {
-		x.lease = l
 	}
-	return err
 }
 
-// bring fetches the outputs that the receipt's body names, if any.
-func (x *execution) bring(ctx context.Context, c books.Checked) (root cid.Cid, err error) {
-	if c.Body.Outputs == nil {
-		return cid.Undef, nil
-	}
-	root = *c.Body.Outputs
-	err = x.fetch(ctx, root)
-	if errors.Is(err, errOwn) {
-		x.r.notice(wire.StorageTrouble, "the outputs %s can't be stored: %v", root, err)
-		return cid.Undef, nil // that is not the provider's fault
-	}
-	return root, err
-}
-
-func (x *execution) arrived(ctx context.Context, outputs cid.Cid) error {
-	if err := x.log.sync(); err != nil {
-		return err
-	}
-	l, err := x.e.change(ctx, x.lease.Hash, func(_ *ledger.Tx, l *ledger.Lease) error {
+// fetched notes that the log and the outputs, if any, are here.
+func fetched(outputs cid.Cid) edit {
+	return func(_ *ledger.Tx, l *ledger.Lease) error {
 		if outputs.Defined() {
 			l.Outputs = outputs.String()
 		}
 		l.Fetched = true
 		return nil
-	})
-	if err == nil {
-		x.lease = l
 	}
-	return err
+}
+
+// bring fetches the outputs that the receipt's body names.
+func (x *execution) bring(ctx context.Context, root cid.Cid) (cid.Cid, error) {
+	err := x.fetch(ctx, root)
+	if errors.Is(err, errOwn) {
+		x.r.notice(wire.StorageTrouble, "the outputs %s can't be stored: %v", root, err)
+		return cid.Undef, nil // that is not the provider's fault
+	}
+	return root, err
 }
 
 // withheld ends the lease without countersigning its last receipt.

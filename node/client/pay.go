@@ -22,10 +22,18 @@ type paid struct {
 	capped    error // a cap in money kept the voucher where it was
 }
 
-// pay countersigns a checked receipt, in one durable write. Only what it
-// returns may be sent.
-func (e *Engine) pay(ctx context.Context, l ledger.Lease, q market.Quote, t market.Terms, c books.Checked) (p paid, err error) {
+// edit changes a lease inside a write, and what belongs to it.
+type edit func(tx *ledger.Tx, l *ledger.Lease) error
+
+// pay countersigns a checked receipt, after the edits and in one durable write
+// with them. Only what it returns may be sent.
+func (e *Engine) pay(ctx context.Context, l ledger.Lease, q market.Quote, t market.Terms, c books.Checked, before ...edit) (p paid, err error) {
 	p.lease, err = e.change(ctx, l.Hash, func(tx *ledger.Tx, l *ledger.Lease) error {
+		for _, first := range before {
+			if err := first(tx, l); err != nil {
+				return err
+			}
+		}
 		ch, err := tx.Channel(ledger.Client, l.Channel)
 		if err != nil {
 			return err

@@ -201,6 +201,9 @@ func (p *frailProcess) Result() (r executor.Result) {
 	return r
 }
 
+// LogFile is none: the log is in memory.
+func (p *frailProcess) LogFile() string { return "" }
+
 func (p *frailProcess) OutputDir() (dir string) {
 	_ = p.fate.around("call OutputDir", func() error { dir = p.outputs(); return nil })
 	return dir

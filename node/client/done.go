@@ -138,12 +138,6 @@ func (x *execution) closeWell(ctx context.Context) error {
 	return err
 }
 
-// blameless tells that a failed lease is no mark against its provider: it took
-// nothing for a job, or an image, that it says is to blame itself.
-func blameless(l ledger.Lease, body market.Body) bool {
-	return body.Cause == market.CauseUnfit && l.Countersigned.Charged.IsZero()
-}
-
 // lastBody is what the last receipt stands on.
 func (x *execution) lastBody(ctx context.Context) (market.Body, error) {
 	rec, err := x.e.receipt(ctx, x.lease.Hash, x.lease.Countersigned.Seq)

@@ -65,26 +65,34 @@ func TestAnImageWithoutADigestIsNotSigned(t *testing.T) {
 }
 
 // What no provider can be blamed for is tried elsewhere, and is no mark against
-// the first; unless it took something for it.
-func TestAnImageThatCantBeHadIsNoMarkAgainstItsProvider(t *testing.T) {
+// the first; unless it took something for it, or another one runs the job.
+func TestWhoSaysThatAJobCantBeRunIsMarkedOnceAnotherRunsIt(t *testing.T) {
 	for name, c := range map[string]struct {
-		script script
-		failed uint64
+		first, second script
+		failed        uint64
 	}{
-		"for nothing": {script{unfit: true}, 0},
-		"for money":   {script{ticks: 1, unfit: true}, 1},
-		"its own":     {script{exitFails: true}, 1},
+		"both say so":             {script{unfit: true}, script{unfit: true}, 0},
+		"the second one runs it":  {script{unfit: true}, script{ticks: 1}, 1},
+		"it fails by itself":      {script{unfit: true}, script{ticks: 1, exit: 3}, 1},
+		"the second one fails":    {script{unfit: true}, script{exitFails: true}, 0},
+		"for money":               {script{ticks: 1, unfit: true}, script{unfit: true}, 1},
+		"for money, and it runs":  {script{ticks: 1, unfit: true}, script{ticks: 1}, 1},
+		"it says that it failed":  {script{exitFails: true}, script{ticks: 1}, 1},
+		"nobody runs it, for all": {script{exitFails: true}, script{unfit: true}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c.script.price, c.script.speed = 360_000, 100
-			first := newFake(t, c.script)
-			a := newActor(t, first, newFake(t, script{price: 3_600_000, speed: 100, ticks: 1}))
+			c.first.price, c.first.speed = 360_000, 100
+			c.second.price, c.second.speed = 3_600_000, 100
+			first := newFake(t, c.first)
+			a := newActor(t, first, newFake(t, c.second))
 			e := a.start(nil)
-			id, err := e.Submit(t.Context(), spec(t, asImage), "")
+			id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) {
+				asImage(s)
+				s.Retries = 1
+			}), "")
 			require.NoError(t, err)
-			_, last := finished(t, e, id)
-			require.Equal(t, "job", last.Source, last.Text)
+			finished(t, e, id)
 			info, err := e.Job(t.Context(), id)
 			require.NoError(t, err)
 			require.Len(t, info.Executions, 2)
@@ -93,7 +101,7 @@ func TestAnImageThatCantBeHadIsNoMarkAgainstItsProvider(t *testing.T) {
 			require.NoError(t, a.book.View(t.Context(), func(tx *ledger.Tx) error {
 				p, err := tx.Peer(first.host.ID().String())
 				require.NoError(t, err)
-				require.Equal(t, c.failed, p.Failed)
+				require.Equal(t, c.failed, p.Failed, p.LastFault)
 				return nil
 			}))
 		})

@@ -139,7 +139,8 @@ func (e *Engine) withhold(ctx context.Context, l ledger.Lease, why string) (ledg
 }
 
 // closeWell closes a lease whose last receipt is countersigned. One that is
-// blameless counts neither for its provider nor against it.
+// blameless counts neither for its provider nor against it, as long as no other
+// runs the job.
 func (e *Engine) closeWell(ctx context.Context, h market.Hash, reason string, blameless bool) (ledger.Lease, error) {
 	return e.change(ctx, h, func(tx *ledger.Tx, l *ledger.Lease) error {
 		if l.State == market.Closed {
@@ -149,7 +150,7 @@ func (e *Engine) closeWell(ctx context.Context, h market.Hash, reason string, bl
 			return fmt.Errorf("lease %s has no last receipt", l.Hash)
 		}
 		*l = books.Break(*l, l.Outcome, reason, e.nowMillis())
-		if err := e.measure(tx, *l); err != nil {
+		if err := errors.Join(e.measure(tx, *l), e.refute(tx, *l)); err != nil {
 			return err
 		}
 		return e.editPeer(tx, l.Peer, func(p *ledger.Peer) {

@@ -147,8 +147,7 @@ func readAll(t *testing.T, tx *ledger.Tx, acked marks, padding int) error {
 }
 
 // Each file is cut to some lengths: that is named, or nothing that was
-// acknowledged is missing. A log of which nothing at all is left, beside a newer
-// one, is what a node that wrote nothing leaves; it isn't told from that.
+// acknowledged is missing.
 func TestATruncatedFileIsNamed(t *testing.T) {
 	for _, c := range []struct {
 		padding int
@@ -159,7 +158,7 @@ func TestATruncatedFileIsNamed(t *testing.T) {
 		found := map[string]int{}
 		for _, name := range files(t, disk) {
 			size := len(contents(t, disk, "ledger/"+name))
-			for _, left := range []int{1, size / 4, size / 2, size - size/4, size - 1} {
+			for _, left := range []int{0, 1, size / 4, size / 2, size - size/4, size - 1} {
 				twin := spoiled(t, disk, name, func(b []byte) []byte { return b[:left] })
 				if told(t, twin, acked, c.padding, fmt.Sprintf("%s cut from %d bytes to %d", name, size, left)) {
 					found[path.Ext(name)]++
@@ -169,4 +168,31 @@ func TestATruncatedFileIsNamed(t *testing.T) {
 		t.Logf("closed %v: cuts that were named, by kind of file: %v", c.closed, found)
 		require.NotZero(t, found[c.named])
 	}
+}
+
+// A store of before there were tallies goes on, and is tallied from then on.
+func TestAStoreWithoutATallyGetsOne(t *testing.T) {
+	disk := vfs.NewMem()
+	l, err := ledger.Open("ledger", ledger.Options{FS: disk})
+	require.NoError(t, err)
+	write := func() {
+		require.NoError(t, l.Update(t.Context(), func(tx *ledger.Tx) error { return tx.PutMeta("promise", []byte("x")) }))
+	}
+	for range 3 {
+		write()
+	}
+	require.NoError(t, ledger.DropTally(l))
+	reopen := func() {
+		require.NoError(t, l.Close())
+		l, err = ledger.Open("ledger", ledger.Options{FS: disk})
+		require.NoError(t, err)
+	}
+	reopen()
+	write()
+	write()
+	require.EqualValues(t, 5, ledger.Tally(t, l))
+	reopen()
+	write()
+	require.EqualValues(t, 6, ledger.Tally(t, l))
+	require.NoError(t, l.Close())
 }

@@ -35,10 +35,11 @@ type Ledger struct {
 	fs   *freezer
 	log  *slog.Logger
 
-	writer chan struct{}                 // held by the one Update whose fn runs
-	count  uint64                        // the newest Update's number; the writer's
-	last   atomic.Pointer[chan struct{}] // closed once the newest applied batch is synced, or never will be
-	reason atomic.Pointer[error]         // why Updates fail, nil while they don't
+	writer  chan struct{}                 // held by the one Update whose fn runs
+	count   uint64                        // the newest Update's number; the writer's
+	tallies bool                          // the store has a tally of them; the writer's
+	last    atomic.Pointer[chan struct{}] // closed once the newest applied batch is synced, or never will be
+	reason  atomic.Pointer[error]         // why Updates fail, nil while they don't
 
 	mu     sync.Mutex
 	closed bool

@@ -83,7 +83,7 @@ func (l *Ledger) compare() error {
 	if l.count < l.mark.count {
 		return l.damaged(fmt.Errorf("the log ends at write %d, and %d were durable,", l.count, l.mark.count))
 	}
-	return nil
+	return l.compareTally()
 }
 
 // number gives a batch its number.
@@ -94,6 +94,9 @@ func (l *Ledger) number(batch *pebble.Batch) (uint64, error) {
 		return 0, err
 	}
 	if err := batch.Set(countKey, value, nil); err != nil {
+		return 0, err
+	}
+	if err := l.tally(batch, l.count+1); err != nil {
 		return 0, err
 	}
 	l.count++

@@ -116,6 +116,7 @@ func (l *Ledger) storeOptions() *pebble.Options {
 		FS:                 l.fs,
 		Lock:               l.lock,
 		Logger:             storeLog{l},
+		Merger:             tallies(),
 		FormatMajorVersion: pebble.FormatNewest, // its WAL tells a torn tail from a flipped bit
 		MaxOpenFiles:       256,
 		EventListener: &pebble.EventListener{

@@ -64,10 +64,6 @@ func New(ctx context.Context, cfg Config) (n *Node, err error) {
 			n = nil
 		}
 	}()
-	// The first use of any such key unpacks a table, in about the time that opening the books takes.
-	if cfg.Key != nil {
-		go cfg.Key.GetPublic()
-	}
 	if err := n.openStores(); err != nil {
 		return n, err
 	}

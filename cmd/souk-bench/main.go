@@ -19,6 +19,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"souk/internal/fastkey"
 )
 
 // figures are all that can be measured, in the order in which they are.
@@ -34,6 +36,7 @@ func main() {
 		servePeer(os.Args[2:])
 		return
 	}
+	fastkey.Install() // as souk does
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], figures(), os.Stdout, os.Stderr)
 	stop()

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"charm.land/fang/v2"
+
+	"souk/internal/fastkey"
 )
 
 // startGC is how much garbage there may be, in percent of what is used, in a
@@ -23,6 +25,7 @@ import (
 const startGC = 400
 
 func main() {
+	fastkey.Install()
 	usual := debug.SetGCPercent(startGC)
 	time.AfterFunc(settleTime, func() { debug.SetGCPercent(usual) })
 	signals := make(chan os.Signal, 4)

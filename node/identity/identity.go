@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/crypto/pb"
 
 	"souk/protocol/market"
 )
@@ -129,7 +130,7 @@ func decode(path string, text []byte) (crypto.PrivKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s is damaged; restore it from a backup, or move it away and run `souk init`", ErrUnreadable, path)
 	}
-	if _, ok := key.(*crypto.Secp256k1PrivateKey); !ok {
+	if key.Type() != pb.KeyType_Secp256k1 {
 		return nil, fmt.Errorf("%w: %s holds a key of type %s, souk needs Secp256k1; `souk init` in an empty data directory makes one", ErrKind, path, key.Type())
 	}
 	return key, nil
@@ -150,7 +151,7 @@ func unseal(path string, text []byte, passphrase func() (string, error)) (crypto
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s is not a keystore v3 file: %w", ErrUnreadable, path, err)
 	}
-	key, err := crypto.UnmarshalSecp256k1PrivateKey(raw)
+	key, err := crypto.PrivKeyUnmarshallers[pb.KeyType_Secp256k1](raw)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s holds no key: %w", ErrUnreadable, path, err)
 	}

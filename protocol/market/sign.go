@@ -8,6 +8,7 @@ import (
 
 	"github.com/holiman/uint256"
 	lcrypto "github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/crypto/pb"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
@@ -45,7 +46,7 @@ type Signer struct {
 
 // NewSigner makes a signer of a libp2p secp256k1 private key.
 func NewSigner(key lcrypto.PrivKey) (*Signer, error) {
-	if _, ok := key.(*lcrypto.Secp256k1PrivateKey); !ok {
+	if key.Type() != pb.KeyType_Secp256k1 {
 		return nil, fmt.Errorf("%w, this one is %s", ErrKeyType, key.Type())
 	}
 	raw, err := key.Raw()

@@ -1,6 +1,7 @@
 package crashpoint_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
@@ -134,6 +135,12 @@ func (p *process) outputs() string {
 	return dir
 }
 
+func (p *process) logFile() string {
+	path := filepath.Join(p.s.dir, p.spec.ID+".log")
+	_ = os.WriteFile(path, bytes.Repeat([]byte(line), int(p.usage().Ran/time.Second)), 0o600)
+	return path
+}
+
 func (p *process) remove() error {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
@@ -201,12 +208,14 @@ func (p *frailProcess) Result() (r executor.Result) {
 	return r
 }
 
-// LogFile is none: the log is in memory.
-func (p *frailProcess) LogFile() string { return "" }
-
 func (p *frailProcess) OutputDir() (dir string) {
 	_ = p.fate.around("call OutputDir", func() error { dir = p.outputs(); return nil })
 	return dir
+}
+
+func (p *frailProcess) LogFile() (path string) {
+	_ = p.fate.around("call LogFile", func() error { path = p.logFile(); return nil })
+	return path
 }
 
 func (p *frailProcess) Log(ctx context.Context, offset int64) (r io.ReadCloser, err error) {

@@ -43,6 +43,9 @@ const (
 	siegePeers   = 50
 	siegeEnd     = 30 * time.Second // the longest that a provider leaves half-open streams open
 	siegeMemory  = 512 << 20        // bytes that it may take meanwhile
+	// honestTimes is how often it is measured, alone and beside them: what is prepaid on
+	// leases that stand still is under a client's cap for one provider.
+	honestTimes = 400
 	// honestPace is how often an honest client that trades here negotiates.
 	honestPace = 50 * time.Millisecond
 )
@@ -60,7 +63,7 @@ func honestBeside(ctx context.Context, s *session, name string, peers int, ids [
 		if err != nil {
 			return err
 		}
-		n := s.times(450)
+		n := s.times(honestTimes)
 		alone, err := h.inTurn(ctx, job, n, honestPace)
 		if err != nil {
 			return err

@@ -15,7 +15,8 @@ import (
 // maxLate bounds the leases that one exchange of status catches up with.
 const maxLate = 16
 
-// shownLeases is how leases stand at their provider, as it shows them.
+// shownLeases is how leases stand at their provider, as it shows them; without
+// those that are paid to the end.
 type shownLeases map[market.Hash]shownLease
 
 type shownLease struct {
@@ -23,10 +24,14 @@ type shownLease struct {
 	signed bool           // by this node too
 }
 
-func (s shownLeases) note(d books.Shown) {
+// note notes a lease that stands in this node's books as known, if at all.
+func (s shownLeases) note(d books.Shown, known ledger.Lease) {
 	was := s[d.Lease.Hash]
 	if d.Receipt != nil && d.Receipt.Lease == d.Lease.Hash && d.Receipt.Seq > was.newest.Seq {
 		was = shownLease{newest: *d.Receipt, signed: len(d.Signed.ClientSignature) > 0}
+	}
+	if was.signed && was.newest.Outcome != market.NotEnded && was.newest.Seq == known.Countersigned.Seq {
+		return
 	}
 	s[d.Lease.Hash] = was
 }
@@ -67,9 +72,11 @@ func (e *Engine) late(ctx context.Context, p peer.ID, seen shownLeases) (late []
 				}
 				continue // it cheated: there is nothing to pay
 			}
-			if known := d.of(h); s.isLate(l, known) {
+			switch known := d.of(h); {
+			case s.onRecord(known):
+			case s.isLate(l, known):
 				late = append(late, l)
-			} else if !known.Lease.IsZero() && !known.Left {
+			case !known.Lease.IsZero():
 				over = append(over, h)
 			}
 		}
@@ -86,12 +93,17 @@ func (e *Engine) late(ctx context.Context, p peer.ID, seen shownLeases) (late []
 	return late, err
 }
 
+// onRecord tells that a person has decided on a dispute, or has to.
+func (s shownLease) onRecord(known disputed) bool {
+	return known.Left || !known.Silence && known.Seq > 0 && known.Seq == s.newest.Seq
+}
+
 // isLate tells that a closed lease isn't paid to its end, that the provider
 // doesn't know it, or that it may still run.
 func (s shownLease) isLate(l ledger.Lease, known disputed) bool {
 	switch {
 	case s.newest.Seq > l.Countersigned.Seq:
-		return !known.Left
+		return true
 	case s.newest.Seq == l.Countersigned.Seq && s.newest.Seq > 0 && !s.signed:
 		return true
 	}

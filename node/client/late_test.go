@@ -30,7 +30,7 @@ func loses(t *testing.T, a *actor, f *fake, early bool) client.JobInfo {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			return f.hidden
-		}, waitFor, often)
+		}, time.Minute, often)
 		f.endAlone()
 	}
 	_, last := finished(t, e, id)
@@ -70,9 +70,13 @@ func requirePaidLate(t *testing.T, a *actor, f *fake, x client.ExecutionInfo) {
 	require.Equal(t, l.Countersigned.Charged, l.Paid, "nothing is prepaid for it any more")
 	require.Equal(t, ch.Signed, ch.Due)
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	require.NotEmpty(t, f.leases[l.Hash].counter[l.Newest.Seq], "the provider has the countersignature")
 	require.False(t, f.fell)
+	f.mu.Unlock()
+	require.Eventually(t, func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.leases[l.Hash].counter[l.Newest.Seq] != nil
+	}, time.Minute, often, "the provider has the countersignature")
 }
 
 // What the voucher covers is paid by itself when the provider is back, also
@@ -102,6 +106,29 @@ func TestALeaseThatWasLostInASilenceIsPaidLate(t *testing.T) {
 			require.Equal(t, again.Executions[0].Countersigned, again.Spent)
 		})
 	}
+}
+
+// Nobody waits any more for what still runs of it, so it is cancelled first.
+func TestWhatStillRunsOfALostLeaseIsCancelled(t *testing.T) {
+	f := newFake(t, script{forever: true, hideAfter: 1}) // for nothing, so that it is paid whatever it ran
+	a := newActor(t, f)
+	e := a.start(nil)
+	id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.Retries = 0 }), "")
+	require.NoError(t, err)
+	_, last := finished(t, e, id)
+	require.Equal(t, string(client.Lost), last.Code, last.Text)
+	lost, err := e.Job(t.Context(), id)
+	require.NoError(t, err)
+	f.appear()
+	id, err = e.Submit(t.Context(), spec(t, nil), "")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		l, _ := leaseOf(t, a, lost.Executions[0])
+		return l.Outcome == market.Cancelled
+	}, time.Minute, often)
+	requirePaidLate(t, a, f, lost.Executions[0])
+	require.NoError(t, e.Cancel(t.Context(), id))
+	finished(t, e, id)
 }
 
 // More than that is a person's to decide: the search says so, others are taken

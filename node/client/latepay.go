@@ -17,7 +17,7 @@ import (
 
 // lateTime is how long a provider has for a lease that is paid late: to stop
 // what still runs of it, and to sign the last receipt.
-const lateTime = books.StopTime + 5*time.Second
+const lateTime = books.StopTime + wire.AskTimeout
 
 // leave is why a lease may be paid late: it was lost in a silence, or a person
 // agreed to a charge. Without it what was countersigned is repeated and no more.

@@ -155,7 +155,6 @@ func (e *Engine) adoptLease(tx *ledger.Tx, p peer.ID, parties lease.Parties, cha
 			return nil
 		}
 	}
-	seen.note(shown)
 	var known *ledger.Lease
 	old, err := tx.Lease(ledger.Client, shown.Lease.Hash)
 	switch {
@@ -164,6 +163,7 @@ func (e *Engine) adoptLease(tx *ledger.Tx, p peer.ID, parties lease.Parties, cha
 	case !errors.Is(err, ledger.ErrNotFound):
 		return err
 	}
+	seen.note(shown, old)
 	ch, err := e.channel(tx, p, parties, channel)
 	if err != nil {
 		return err

@@ -62,7 +62,7 @@ func (n *Node) awaitPeers(ctx context.Context) {
 	defer cancel()
 	again := time.NewTicker(joinLook)
 	defer again.Stop()
-	for len(n.tablePeers()) == 0 {
+	for len(n.someTablePeers(1)) == 0 {
 		select {
 		case <-again.C:
 		case <-ctx.Done():

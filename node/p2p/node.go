@@ -146,7 +146,7 @@ func (n *Node) Bootstrap() []BootstrapState { return n.boot.state() }
 // connected: nobody can find this node.
 func (n *Node) Alone() bool {
 	up := slices.ContainsFunc(n.Bootstrap(), func(b BootstrapState) bool { return b.Connected })
-	return !up && len(n.tablePeers()) == 0
+	return !up && len(n.someTablePeers(1)) == 0
 }
 
 // Twin is where another process on the local network has this node's key: an

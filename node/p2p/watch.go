@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/event"
@@ -58,13 +59,17 @@ func (n *Node) handle(e any) {
 // lookAtTable fires grown when a DHT server is there that wasn't before (or
 // was away, and may have forgotten what it was told). That matters only while
 // the network is small: with a full bucket of others the keys are safe.
+//
+// So it looks for no more than that many: there may be hundreds, and asking
+// about each of them five times a second would be most of what an idle node does.
 func (n *Node) lookAtTable(known map[peer.ID]bool) map[peer.ID]bool {
-	now := n.tablePeers()
+	full := n.dht.BucketSize()
+	now := n.someTablePeers(full + 1)
 	fresh := false
 	for p := range now {
 		fresh = fresh || !known[p]
 	}
-	if fresh && (len(known) == 0 || len(now) <= n.dht.BucketSize()) {
+	if fresh && (len(known) == 0 || len(now) <= full) {
 		n.grown.fire()
 	}
 	return now
@@ -72,8 +77,16 @@ func (n *Node) lookAtTable(known map[peer.ID]bool) map[peer.ID]bool {
 
 // tablePeers are the peers of the routing table that are connected now.
 func (n *Node) tablePeers() map[peer.ID]bool {
+	return n.someTablePeers(math.MaxInt)
+}
+
+// someTablePeers are at most most of them.
+func (n *Node) someTablePeers(most int) map[peer.ID]bool {
 	out := make(map[peer.ID]bool)
 	for _, p := range n.dht.RoutingTable().ListPeers() {
+		if len(out) >= most {
+			break
+		}
 		if connected(n.host, p) {
 			out[p] = true
 		}

@@ -34,7 +34,13 @@ func (l *lease) keepLog(ctx context.Context, exec executor.Execution) error {
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(part))
 	}
-	return os.Rename(part, path)
+	if err := os.Rename(part, path); err != nil {
+		return err
+	}
+	if err := os.Remove(part); !errors.Is(err, os.ErrNotExist) {
+		return err // it was kept before a crash: two names of one file are not renamed
+	}
+	return nil
 }
 
 var errNoFile = errors.New("the log is no file")

@@ -10,6 +10,27 @@ import (
 	"souk/node/executor"
 )
 
+// A log that was kept before a crash is kept again, and leaves no other name
+// of it behind.
+func TestALogThatIsKeptTwiceHasOneName(t *testing.T) {
+	s := newShop(t)
+	g := newGuest(t, s)
+	a := g.lease()
+	kept := filepath.Join(s.dir, "logs", a.Lease.Hash().Hex()+".log")
+	log := filepath.Join(t.TempDir(), "log")
+	require.NoError(t, os.WriteFile(log, []byte("hello\n"), 0o600))
+	v := g.attach(a, 0)
+	job := s.started()
+	job.say("hello\n")
+	require.NoError(t, os.Link(log, kept))
+	job.logTo(log)
+	job.exit(executor.Exited, 0)
+	require.NoError(t, v.next(isDone))
+	require.NoError(t, v.next(settled(v.last.Seq)))
+	require.NoFileExists(t, kept+".part")
+	require.FileExists(t, kept)
+}
+
 // A log that is a file is kept by another name for it, also where an attempt to
 // do so was cut short; any other is copied.
 func TestALogIsKeptWithoutACopy(t *testing.T) {

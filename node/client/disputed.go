@@ -84,6 +84,7 @@ func (e *Engine) PayDisputed(ctx context.Context, lease market.Hash, most market
 	if _, err := e.Evidence(ctx, lease); !errors.Is(err, ledger.ErrNotFound) {
 		return errors.Join(err, wire.Refuse(Cheated, "its provider signed what can't be honest, and is not leased from again; there is nothing to pay"))
 	}
+	charge := l.Countersigned.Charged.Add(most) // what is countersigned meanwhile comes off what was agreed to
 	p, err := peer.Decode(l.Peer)
 	if err == nil {
 		err = e.connectKnown(ctx, p)
@@ -97,7 +98,6 @@ func (e *Engine) PayDisputed(ctx context.Context, lease market.Hash, most market
 	if l, x, err = e.inDispute(ctx, lease); err != nil {
 		return unless(err, wire.WrongState) // what was exchanged has settled it
 	}
-	charge := l.Countersigned.Charged.Add(most)
 	err = e.payLate(ctx, p, l, market.Receipt{Seq: x.Seq}, leave{most: &charge})
 	var no *notPaid
 	switch {

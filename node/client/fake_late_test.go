@@ -21,15 +21,19 @@ func (f *fake) appear() {
 	f.hidden, f.appeared = false, true
 }
 
+// tickAlone signs the second receipt of its first lease while nobody is attached.
+func (f *fake) tickAlone() { f.receipt(f.first(), 2, market.NotEnded, nil) }
+
 // endAlone signs the last receipt of its first lease while nobody is attached.
-func (f *fake) endAlone() {
+func (f *fake) endAlone() { f.last(f.first()) }
+
+func (f *fake) first() (first *fakeLease) {
 	f.mu.Lock()
-	var first *fakeLease
+	defer f.mu.Unlock()
 	for _, l := range f.leases {
 		first = l
 	}
-	f.mu.Unlock()
-	f.last(first)
+	return first
 }
 
 // ended tells that the last receipt is signed. The fake's mu is held.

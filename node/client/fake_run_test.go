@@ -102,6 +102,13 @@ func (f *fake) play(ctx context.Context, l *fakeLease, at run.Attach, c *run.Con
 			return err
 		}
 	}
+	for f.script.idle && !f.isCancelled(l) {
+		if err := c.Send(&pb.RunEvent{}); err != nil {
+			return err
+		}
+		pauseTick(ctx)
+	}
+	sent := at.ReceiptSeq
 	for seq := uint32(1); f.script.forever || int(seq) <= f.script.ticks; seq++ {
 		if f.isCancelled(l) {
 			break
@@ -119,11 +126,17 @@ func (f *fake) play(ctx context.Context, l *fakeLease, at run.Attach, c *run.Con
 		if err := f.tick(c, l, seq); err != nil {
 			return err
 		}
+		sent = seq
 		if err := wait(func() bool { return l.counter[seq] != nil || l.cancel }); err != nil {
 			return err
 		}
 		if f.script.forever {
 			pauseTick(ctx)
+		}
+	}
+	for sent < f.signed(l) { // while nobody was attached
+		if sent++; f.tick(c, l, sent) != nil {
+			break
 		}
 	}
 	last := f.last(l)
@@ -249,6 +262,17 @@ func (f *fake) await(ctx context.Context, received chan error, done func() bool)
 			return ctx.Err()
 		}
 	}
+}
+
+// signed is how many of a lease's receipts are signed, but the last one.
+func (f *fake) signed(l *fakeLease) uint32 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := uint32(len(l.receipts)) //nolint:gosec // few
+	if l.ended() {
+		n--
+	}
+	return n
 }
 
 func (f *fake) isCancelled(l *fakeLease) bool {

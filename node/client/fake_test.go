@@ -73,6 +73,7 @@ type script struct {
 	hideAfter     int           // receipts after which it can't be reached, until it appears again
 	strict        bool          // takes no lease whose voucher doesn't cover what it has signed, too
 	sly           bool          // shows a channel's leases without their last receipts and countersignatures
+	idle          bool          // runs until it is cancelled, without a receipt
 	deafToLast    bool          // loses the first countersignatures on the last receipt
 }
 

@@ -39,7 +39,8 @@ func (s shownLeases) note(d books.Shown, known ledger.Lease) {
 // catchUp goes on with the leases that this node closed by itself and that are
 // not paid to the end, or not to the provider's knowledge. What it may pay
 // without asking anybody it pays; the rest is put down as in dispute. A provider
-// that doesn't answer is asked again before the next thing is signed.
+// that doesn't answer for one of them is asked again when the status is next
+// exchanged: after a restart, another lost lease, or a refusal for want of cover.
 func (e *Engine) catchUp(ctx context.Context, p peer.ID, seen shownLeases) error {
 	late, err := e.late(ctx, p, seen)
 	for _, l := range late[:min(len(late), maxLate)] {

@@ -232,3 +232,86 @@ func TestALostLastCountersignatureIsRepeated(t *testing.T) {
 	runOne(t, a.engine)
 	requirePaidLate(t, a, f, first.Executions[0])
 }
+
+// enrich makes the book say that so much more was countersigned on a lease's
+// channel than was, so that the twentieth of it is worth something.
+func (a *actor) enrich(l ledger.Lease, by market.Amount) {
+	a.t.Helper()
+	require.NoError(a.t, a.book.Update(a.t.Context(), func(tx *ledger.Tx) error {
+		ch, err := tx.Channel(ledger.Client, l.Channel)
+		if err != nil {
+			return err
+		}
+		ch.Due, ch.Signed, ch.Ended, ch.Voucher = ch.Due.Add(by), ch.Signed.Add(by), ch.Ended.Add(by), ch.Voucher.Add(by)
+		return tx.PutChannel(ch)
+	}))
+}
+
+// What is paid late by itself leaves the lease that took the lost one's place
+// all that it may cost within limits.total.
+func TestALatePaymentLeavesTheJobWithinItsTotal(t *testing.T) {
+	s := lateScript()
+	s.strict = false
+	f, other := newFake(t, s), newFake(t, script{price: 10 * latePrice, idle: true})
+	a := newActor(t, f, other)
+	a.times.Lost = 4 * time.Second // in which 40,000 are charged, and 10,000 are prepaid
+	e := a.start(nil)
+	id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.Total = market.NewAmount(60*100_000 + 30_000) }), "")
+	require.NoError(t, err)
+	var info client.JobInfo
+	require.Eventually(t, func() bool {
+		info, err = e.Job(t.Context(), id)
+		return err == nil && len(info.Executions) == 2 && info.Executions[1].State == string(market.Running)
+	}, 3*waitFor, often)
+	require.Equal(t, other.host.ID().String(), info.Executions[1].Peer)
+	before, _ := leaseOf(t, a, info.Executions[0])
+	f.endAlone()
+	f.appear()
+	a.enrich(before, market.NewAmount(100_000_000))
+
+	_, err = e.Submit(t.Context(), spec(t, nil), "") // asks the provider first what came of the lost lease
+	require.NoError(t, err)
+	var after ledger.Lease
+	var disputes []client.DisputeInfo
+	require.Eventually(t, func() bool {
+		after, _ = leaseOf(t, a, info.Executions[0])
+		disputes, err = e.Disputes(t.Context())
+		return err == nil && len(disputes) > 0 || after.Paid != before.Paid
+	}, 3*waitFor, often)
+	require.Equal(t, before.Paid, after.Paid)
+	require.Contains(t, disputes[0].Why, "limits.total")
+}
+
+// What a person agrees to is a charge: what the node pays by itself meanwhile
+// comes off it.
+func TestAPersonPaysNoMoreThanTheyAgreedTo(t *testing.T) {
+	f := newFake(t, lateScript())
+	a := newActor(t, f)
+	e := a.start(nil)
+	id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.Retries = 0 }), "")
+	require.NoError(t, err)
+	_, last := finished(t, e, id)
+	require.Equal(t, string(client.Lost), last.Code, last.Text)
+	info, err := e.Job(t.Context(), id)
+	require.NoError(t, err)
+	f.tickAlone()
+	f.charge(time.Second) // for the last one, within what was agreed to if that were counted twice
+	f.appear()
+	id, err = e.Submit(t.Context(), spec(t, nil), "")
+	require.NoError(t, err)
+	finished(t, e, id)
+	disputes, err := e.Disputes(t.Context())
+	require.NoError(t, err)
+	require.Len(t, disputes, 1)
+	owed := disputes[0].Owed
+
+	// From here on the node pays that receipt by itself, and not the next one.
+	lost, ch := leaseOf(t, a, info.Executions[0])
+	agreed := lost.Countersigned.Charged.Add(owed)
+	a.enrich(lost, agreed.Sub(lost.Paid).Times(20).Sub(ch.Due))
+	a.stop()
+	e = a.start(nil)
+	_ = e.PayDisputed(t.Context(), lost.Hash, owed) // the provider demands more by then
+	paid, _ := leaseOf(t, a, info.Executions[0])
+	require.Equal(t, agreed, paid.Countersigned.Charged)
+}

@@ -215,8 +215,9 @@ func (d *disputes) paid(l ledger.Lease, r market.Receipt, given market.Amount) {
 	}
 }
 
-// withinTotal sees that a lease's job stays within its limits.total, unless a
-// person said that it may cost more.
+// withinTotal sees that a lease's job stays within its limits.total whatever the
+// lease that took the lost one's place may yet cost, unless a person said that
+// it may cost more.
 func withinTotal(tx *ledger.Tx, before, after ledger.Lease, agreed bool) error {
 	more := after.Paid.Sub(before.Paid)
 	if agreed || more.IsZero() || before.JobID == "" {
@@ -227,10 +228,33 @@ func withinTotal(tx *ledger.Tx, before, after ledger.Lease, agreed bool) error {
 		return err
 	}
 	rest, err := left(tx, j)
-	if err == nil && rest.Less(more) {
+	if err != nil {
+		return err
+	}
+	promised, err := promised(tx, j)
+	if rest = rest.Sub(promised); err == nil && rest.Less(more) {
 		err = wire.Refuse(OverTotal, "it costs %s more than was prepaid, and limits.total of its job leaves %s", usd(more), usd(rest))
 	}
 	return err
+}
+
+// promised is what a job's open leases may cost beyond what left counts.
+func promised(tx *ledger.Tx, j ledger.Job) (sum market.Amount, err error) {
+	for _, h := range j.Leases {
+		l, err := tx.Lease(ledger.Client, h)
+		if err != nil {
+			return sum, err
+		}
+		if l.State == market.Closed {
+			continue
+		}
+		q, err := market.DecodeQuote(l.Quote)
+		if err != nil {
+			return sum, err
+		}
+		sum = sum.Add(q.Ceiling().Sub(l.Paid))
+	}
+	return sum, nil
 }
 
 // spentAnew counts again what a job that is done has cost.

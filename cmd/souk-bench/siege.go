@@ -83,8 +83,9 @@ func takeOrders(raw network.Stream) error {
 	defer stop()
 	for n := range orders.Streams {
 		b.Go(func() { b.hold(ctx, hosts[n%len(hosts)], orders.Protocols[n%len(orders.Protocols)]) })
+		time.Sleep(siegePace / time.Duration(orders.Streams)) // so that they don't keep step
 	}
-	time.Sleep(3 * siegePace)
+	time.Sleep(2 * siegePace)
 	if err := out.Encode(b.report()); err != nil {
 		return err
 	}

@@ -38,8 +38,9 @@ func (n *notPaid) Error() string { return n.why }
 type latePayment struct {
 	*execution
 	leave
-	last    bool   // the last receipt is countersigned
-	settled uint32 // the newest countersignature that the provider says it has
+	last    bool     // the last receipt is countersigned
+	refused *notPaid // a receipt isn't, nor any after it
+	settled uint32   // the newest countersignature that the provider says it has
 }
 
 // payLate attaches to a closed lease, ends what may still run of it, and
@@ -72,14 +73,23 @@ func (e *Engine) payLate(ctx context.Context, p peer.ID, l ledger.Lease, shown m
 		return err
 	}
 	late := latePayment{execution: x, leave: why}
-	for !late.last || late.settled != x.lease.Countersigned.Seq {
+	for !late.last && late.refused == nil || late.settled != x.lease.Countersigned.Seq {
 		err := late.next(ctx, s)
 		if wire.IsCode(err, wire.WrongState) && x.lease.Countersigned.Seq >= shown.Seq {
-			return nil // it closed the lease without a last receipt
+			break // it closed the lease without a last receipt
 		}
-		if err != nil {
+		if errors.As(err, &late.refused) {
+			continue // what was countersigned before may still be on its way
+		}
+		if err != nil && late.refused == nil {
 			return err
 		}
+		if err != nil {
+			break
+		}
+	}
+	if late.refused != nil {
+		return late.refused
 	}
 	return nil
 }
@@ -113,6 +123,9 @@ func (x *latePayment) next(ctx context.Context, s *run.Session) error {
 // take judges a receipt as any other and countersigns it, or says in a *notPaid
 // why not.
 func (x *latePayment) take(ctx context.Context, s *run.Session, m *pb.Receipt) error {
+	if x.refused != nil {
+		return nil
+	}
 	c, err := x.judge(m)
 	var bad *books.Cheat
 	switch {

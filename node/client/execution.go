@@ -153,12 +153,14 @@ func (x *execution) setback(ctx context.Context, err error) error {
 	if errors.Is(err, errOverdue) && x.lease.State != market.Finishing {
 		return x.lost(ctx, "the provider didn't end the lease in time", false)
 	}
+	// While it finishes the last receipt is here, and waits for the outputs that it names: only they would
+	// have it countersigned.
 	if silent := x.silence(); silent > x.e.cfg.Times.Lost {
 		what := "could not be reached"
 		if x.connected() {
 			what = "said nothing of the job"
 		}
-		return x.lost(ctx, fmt.Sprintf("the provider %s for %s", what, silent.Round(time.Second)), true)
+		return x.lost(ctx, fmt.Sprintf("the provider %s for %s", what, silent.Round(time.Second)), x.lease.State != market.Finishing)
 	}
 	return nil
 }

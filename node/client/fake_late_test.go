@@ -14,6 +14,13 @@ func (f *fake) hides(seq int) bool {
 	return f.hidden
 }
 
+// hide takes no attach from now on, until it appears again.
+func (f *fake) hide() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hidden = true
+}
+
 // appear makes it reachable again, for good.
 func (f *fake) appear() {
 	f.mu.Lock()

@@ -191,6 +191,37 @@ func TestWithheldOutputsAreNeverPaidLate(t *testing.T) {
 	}
 }
 
+// Nor is it where the provider was silent instead: its last receipt is here, and
+// was not countersigned because its outputs weren't.
+func TestOutputsWithheldInSilenceAreNotPaidLate(t *testing.T) {
+	f := newFake(t, script{price: latePrice, ticks: 1, output: "x", stall: true})
+	a := newActor(t, f)
+	e := a.start(nil)
+	id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.Retries = 0 }), "")
+	require.NoError(t, err)
+	var info client.JobInfo
+	require.Eventually(t, func() bool {
+		info, err = e.Job(t.Context(), id)
+		return err == nil && len(info.Executions) == 1 && info.Executions[0].State == string(market.Finishing)
+	}, waitFor, often)
+	f.hide()
+	a.stop() // breaks the conversation off, and with it the fetching
+	e = a.start(nil)
+	_, last := finished(t, e, id)
+	require.Equal(t, string(client.Lost), last.Code, last.Text)
+	before, _ := leaseOf(t, a, info.Executions[0])
+	f.appear()
+	_, err = e.Submit(t.Context(), spec(t, nil), "")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { // it is asked what came of the first lease before it gives a second
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return len(f.leases) == 2
+	}, 3*waitFor, often)
+	after, _ := leaseOf(t, a, info.Executions[0])
+	require.Equal(t, before.Countersigned, after.Countersigned)
+}
+
 func withheldIsNotPaid(t *testing.T, f *fake) {
 	t.Helper()
 	a := newActor(t, f)

@@ -74,7 +74,9 @@ type endless struct {
 
 func (e *endless) Scope() network.StreamScope { return &network.NullScope{} }
 
-func (e *endless) Reset() error {
+func (e *endless) Reset() error { return e.ResetWithError(0) }
+
+func (e *endless) ResetWithError(network.StreamErrorCode) error {
 	e.once.Do(func() { close(e.ended) })
 	return nil
 }

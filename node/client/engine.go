@@ -31,7 +31,7 @@ type Engine struct {
 	offers *offer.Cache
 	plans  plans
 	books  reconciled
-	asking turns.Turns[peer.ID] // one exchange of a channel's status at a time
+	asking turns.Shared[peer.ID] // one exchange of a channel's status at a time
 
 	verdicts *verdicts
 	searches *recent

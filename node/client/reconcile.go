@@ -59,12 +59,11 @@ func (e *Engine) reconcile(ctx context.Context, p peer.ID) error {
 	if e.books.is(p) {
 		return nil
 	}
-	end, err := e.asking.Take(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer end()
-	if e.books.is(p) {
+	return e.asking.Do(ctx, p, func() error { return e.exchange(ctx, p) })
+}
+
+func (e *Engine) exchange(ctx context.Context, p peer.ID) error {
+	if e.books.is(p) { // since the caller looked
 		return nil
 	}
 	parties, err := e.parties(p)

@@ -222,6 +222,45 @@ func TestOutputsWithheldInSilenceAreNotPaidLate(t *testing.T) {
 	require.Equal(t, before.Countersigned, after.Countersigned)
 }
 
+// Nor is a lease whose devices didn't stand their challenge.
+func TestAnUnprovenLeaseIsNotPaidLate(t *testing.T) {
+	s := lateScript()
+	s.strict = false
+	f := newFake(t, s)
+	a := newActor(t, f)
+	e := a.start(nil)
+	id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.Retries = 0 }), "")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.hidden
+	}, waitFor, often)
+	info, err := e.Job(t.Context(), id)
+	require.NoError(t, err)
+	lost, _ := leaseOf(t, a, info.Executions[0])
+	require.NoError(t, a.book.Update(t.Context(), func(tx *ledger.Tx) error {
+		l, err := tx.Lease(ledger.Client, lost.Hash)
+		if err != nil {
+			return err
+		}
+		l.Unproven = true
+		return tx.PutLease(l)
+	}))
+	f.endAlone()
+	finished(t, e, id)
+	f.appear()
+	_, err = e.Submit(t.Context(), spec(t, nil), "")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return len(f.leases) == 2
+	}, 3*waitFor, often)
+	after, _ := leaseOf(t, a, info.Executions[0])
+	require.Equal(t, uint32(1), after.Countersigned.Seq)
+}
+
 func withheldIsNotPaid(t *testing.T, f *fake) {
 	t.Helper()
 	a := newActor(t, f)

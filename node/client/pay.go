@@ -109,7 +109,7 @@ func (e *Engine) abandon(ctx context.Context, l ledger.Lease, why string, silenc
 		}
 		*l = books.GiveUp(*l, why, e.nowMillis())
 		err := e.editPeer(tx, l.Peer, func(p *ledger.Peer) { p.Failed++; p.LastFault = why })
-		if !silence {
+		if !silence || l.Unproven {
 			return err
 		}
 		return errors.Join(err, editDisputes(tx, l.Peer, func(d *disputes) {

@@ -104,8 +104,8 @@ func (m *model) exposure(p *provider, id market.Hash, held, signed uint64) {
 	used, started, now := signed, signed, map[market.Hash]uint64{}
 	for _, l := range p.disk.on(id) {
 		h, proc := l.Hash, p.processes[l.Hash]
-		if m.w.faults.outage > 0 && (l.State == market.Agreed || l.State == market.Preparing) {
-			now[h] = uint64(p.deals[quoteHash(l.Quote)].terms.CreditTicks) // which the others may use meanwhile
+		if l.State == market.Agreed || l.State == market.Preparing {
+			now[h] = uint64(p.deals[quoteHash(l.Quote)].terms.CreditTicks) // the sum is over all leases: the others may use it meanwhile
 		}
 		if l.State != market.Running {
 			continue

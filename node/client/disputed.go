@@ -56,14 +56,7 @@ func (e *Engine) Disputes(ctx context.Context) (all []DisputeInfo, err error) {
 
 // inDispute finds what is owed for a lease; a *wire.Refusal where nothing is.
 func (e *Engine) inDispute(ctx context.Context, lease market.Hash) (l ledger.Lease, x disputed, err error) {
-	err = e.cfg.Ledger.View(ctx, func(tx *ledger.Tx) (err error) {
-		if l, err = tx.Lease(ledger.Client, lease); err != nil {
-			return err
-		}
-		d, err := readDisputes(tx, l.Peer)
-		x = d.of(lease)
-		return err
-	})
+	l, x, err = e.disputed(ctx, lease)
 	if errors.Is(err, ledger.ErrNotFound) || err == nil && x.Owed.IsZero() {
 		err = wire.Refuse(wire.WrongState, "nothing is in dispute over lease %s", shortLease(lease)).Near("`souk receipts disputed` shows what is")
 	}

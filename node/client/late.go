@@ -43,16 +43,33 @@ func (s shownLeases) note(d books.Shown, known ledger.Lease) {
 // exchanged: after a restart, another lost lease, or a refusal for want of cover.
 func (e *Engine) catchUp(ctx context.Context, p peer.ID, seen shownLeases) error {
 	late, err := e.late(ctx, p, seen)
-	for _, l := range late[:min(len(late), maxLate)] {
-		if err == nil {
-			err = e.catchUpWith(ctx, p, l, seen[l.Hash])
+	late = late[:min(len(late), maxLate)]
+	for err == nil && len(late) > 0 {
+		var refused []market.Hash
+		if refused, err = e.catchUpWithAll(ctx, p, late, seen); len(refused) == len(late) {
+			break
 		}
+		late = refused // what was prepaid for those that are paid now may cover it
 	}
 	return err
 }
 
+func (e *Engine) catchUpWithAll(ctx context.Context, p peer.ID, late []market.Hash, seen shownLeases) (refused []market.Hash, err error) {
+	for _, h := range late {
+		paid, err := e.catchUpWith(ctx, p, h, seen[h])
+		if err != nil {
+			return nil, err
+		}
+		if !paid {
+			refused = append(refused, h)
+		}
+	}
+	return refused, nil
+}
+
 // late are those leases, and forgets the disputes that are none any more.
-func (e *Engine) late(ctx context.Context, p peer.ID, seen shownLeases) (late []ledger.Lease, err error) {
+func (e *Engine) late(ctx context.Context, p peer.ID, seen shownLeases) (hashes []market.Hash, err error) {
+	var late []ledger.Lease
 	err = e.cfg.Ledger.Update(ctx, func(tx *ledger.Tx) error {
 		d, err := readDisputes(tx, p.String())
 		if err != nil {
@@ -91,7 +108,10 @@ func (e *Engine) late(ctx context.Context, p peer.ID, seen shownLeases) (late []
 		})
 	})
 	slices.SortFunc(late, func(a, b ledger.Lease) int { return compare(a.Created, b.Created) })
-	return late, err
+	for _, l := range late {
+		hashes = append(hashes, l.Hash)
+	}
+	return hashes, err
 }
 
 // onRecord tells that a person has decided on a dispute, or has to.
@@ -111,11 +131,12 @@ func (s shownLease) isLate(l ledger.Lease, known disputed) bool {
 	return known.Silence && l.Started > 0 && s.newest.Outcome == market.NotEnded
 }
 
-// catchUpWith goes on with one of them.
-func (e *Engine) catchUpWith(ctx context.Context, p peer.ID, l ledger.Lease, s shownLease) error {
-	known, err := e.disputed(ctx, l)
+// catchUpWith goes on with one of them, and tells whether all is paid of it that
+// may be. One that its provider has no time for now is left for another time.
+func (e *Engine) catchUpWith(ctx context.Context, p peer.ID, h market.Hash, s shownLease) (paid bool, err error) {
+	l, known, err := e.disputed(ctx, h)
 	if err != nil {
-		return err
+		return false, err
 	}
 	why := l.Reason
 	if known.Silence || s.newest.Seq <= l.Countersigned.Seq {
@@ -125,25 +146,28 @@ func (e *Engine) catchUpWith(ctx context.Context, p peer.ID, l ledger.Lease, s s
 		case errors.As(err, &no):
 			s.newest, why = no.receipt, no.why
 		case err != nil && (isLedger(err) || ctx.Err() != nil):
-			return err
+			return false, err
 		case err != nil:
-			e.cfg.Log.Debug("a lost lease can't be paid now", "lease", l.Hash, "err", err)
-			return nil
+			e.cfg.Log.Debug("a lost lease can't be paid now", "lease", h, "err", err)
+			return true, nil
 		default:
-			return nil
+			return true, nil
 		}
 	}
-	return e.dispute(ctx, l.Hash, s.newest, why)
+	return false, e.dispute(ctx, h, s.newest, why)
 }
 
-// disputed is what is known of a lease's dispute.
-func (e *Engine) disputed(ctx context.Context, l ledger.Lease) (x disputed, err error) {
+// disputed is a lease, and what is known of its dispute.
+func (e *Engine) disputed(ctx context.Context, h market.Hash) (l ledger.Lease, x disputed, err error) {
 	err = e.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
+		if l, err = tx.Lease(ledger.Client, h); err != nil {
+			return err
+		}
 		d, err := readDisputes(tx, l.Peer)
-		x = d.of(l.Hash)
+		x = d.of(h)
 		return err
 	})
-	return x, err
+	return l, x, err
 }
 
 // dispute puts down that a provider's receipt isn't countersigned.

@@ -41,6 +41,8 @@ type client struct {
 	jobs   int                  // still to do
 	slots  []*slot
 	agreed map[*provider]bool
+	// refused are the lost leases that it doesn't pay, as vouchers don't cover them
+	refused []market.Hash
 
 	channels map[*provider]market.Hash
 }
@@ -54,7 +56,7 @@ func newClient(w *world, id byte) *client {
 }
 
 func (c *client) begin() {
-	c.agreed, c.slots = map[*provider]bool{}, nil
+	c.agreed, c.slots, c.refused = map[*provider]bool{}, nil, nil
 	for n := range 2 {
 		s := &slot{n: n, heard: c.w.now}
 		c.slots = append(c.slots, s)
@@ -198,6 +200,9 @@ func (c *client) sayAgain(s *slot, l ledger.Lease) {
 }
 
 func (c *client) countersign(p *provider, l ledger.Lease, r ledger.Receipt) {
+	if !c.up { // what it did just before crashed it
+		return
+	}
 	sig, _ := market.SignatureFrom(r.ClientSignature)
 	v, _ := c.show(l.Channel, nil)
 	c.spoke(l.Channel, v)

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"souk/node/books"
@@ -61,6 +62,9 @@ func (c *client) payLate(p *provider, l ledger.Lease, r ledger.Receipt) {
 	paid, err := c.side.PayLate(c.account(ch, l.Hash), l, checked, books.Bound{Given: c.disk.given[ch.ID]}, c.wall())
 	if err != nil {
 		c.w.say(&c.node, "refused: "+err.Error(), 0)
+		if !slices.Contains(c.refused, l.Hash) {
+			c.refused = append(c.refused, l.Hash)
+		}
 		return
 	}
 	_, due := sums(c.disk, ch.ID)
@@ -71,10 +75,27 @@ func (c *client) payLate(p *provider, l ledger.Lease, r ledger.Receipt) {
 	}) {
 		c.w.model.paidLate(c, ch.ID, units(more), due)
 		c.countersign(p, l, *paid.Receipt)
+		c.tryAgain(p)
 	}
 	if c.up { // what came before its turn was dropped
 		seq := c.disk.leases[l.Hash].Countersigned.Seq
 		c.send(&p.node, "attach", func() { p.attachCame(c, l.Hash, seq) })
+	}
+}
+
+// tryAgain goes on with the leases that were refused: what was prepaid for one
+// that is paid now may cover them.
+func (c *client) tryAgain(p *provider) {
+	refused := c.refused
+	c.refused = nil
+	for _, h := range refused {
+		switch l, err := c.disk.Lease(ledger.Client, h); {
+		case err != nil: // a restored backup lacks it
+		case c.providerOf(l) == p:
+			c.send(&p.node, "attach", func() { p.attachCame(c, h, l.Countersigned.Seq) })
+		default:
+			c.refused = append(c.refused, h)
+		}
 	}
 }
 

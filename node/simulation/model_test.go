@@ -11,14 +11,17 @@ import (
 // documents alone, and never asks node/books.
 type model struct {
 	w       *world
-	highest map[market.Hash]uint64                 // by channel: the highest voucher that its provider has on disk
-	vouched map[market.Hash]uint64                 // and that its client ever signed
-	ran     map[market.Hash]map[market.Hash]uint64 // by channel: credit of the leases that may have used more than the voucher covers
-	given   map[market.Hash]uint64                 // by channel: by how much late payments raised its voucher
+	highest map[market.Hash]uint64                // by channel: the highest voucher that its provider has on disk
+	vouched map[market.Hash]uint64                // and that its client ever signed
+	ran     map[market.Hash]map[market.Hash]stake // by channel: the leases that may have used more than the voucher covers
+	given   map[market.Hash]uint64                // by channel: by how much late payments raised its voucher
 	before  map[*node]map[market.Hash]uint64
 	lacks   map[gap]bool
 	lives   map[market.Hash]uint64
 }
+
+// stake is by how many ticks a lease lets a channel's use be ahead of the voucher.
+type stake struct{ credit, graces uint64 }
 
 // gap is a channel on which a node was brought back from a backup, and has not
 // adopted yet what it lacks.
@@ -29,7 +32,7 @@ type gap struct {
 
 func newModel(w *world) *model {
 	return &model{
-		w: w, highest: map[market.Hash]uint64{}, vouched: map[market.Hash]uint64{}, ran: map[market.Hash]map[market.Hash]uint64{},
+		w: w, highest: map[market.Hash]uint64{}, vouched: map[market.Hash]uint64{}, ran: map[market.Hash]map[market.Hash]stake{},
 		given: map[market.Hash]uint64{}, before: map[*node]map[market.Hash]uint64{}, lacks: map[gap]bool{}, lives: map[market.Hash]uint64{},
 	}
 }
@@ -101,11 +104,11 @@ func (m *model) provider(p *provider) {
 // credit and one grace a lease and life of its node. Those count that ran when
 // all was last covered, or since.
 func (m *model) exposure(p *provider, id market.Hash, held, signed uint64) {
-	used, started, now := signed, signed, map[market.Hash]uint64{}
+	used, started, now := signed, signed, map[market.Hash]stake{}
 	for _, l := range p.disk.on(id) {
-		h, proc := l.Hash, p.processes[l.Hash]
+		h, proc, credit := l.Hash, p.processes[l.Hash], uint64(p.deals[quoteHash(l.Quote)].terms.CreditTicks)
 		if l.State == market.Agreed || l.State == market.Preparing {
-			now[h] = uint64(p.deals[quoteHash(l.Quote)].terms.CreditTicks) // the sum is over all leases: the others may use it meanwhile
+			now[h] = stake{credit: credit} // the sum is over all leases: the others may use it meanwhile
 		}
 		if l.State != market.Running {
 			continue
@@ -119,19 +122,19 @@ func (m *model) exposure(p *provider, id market.Hash, held, signed uint64) {
 		if total := (proc.ran(m.w.now)/tickMillis + 1) * tickPrice; total > units(l.Newest.Charged) {
 			started += total - units(l.Newest.Charged)
 		}
-		now[h] = uint64(p.deals[quoteHash(l.Quote)].terms.CreditTicks)
+		now[h] = stake{credit: credit, graces: 1}
 	}
 	since := m.ran[id]
 	if since == nil {
-		since = map[market.Hash]uint64{}
+		since = map[market.Hash]stake{}
 	}
 	maps.Copy(since, now)
-	spare, graces := uint64(0), uint64(1)
+	spare, stops := uint64(0), uint64(1)
 	if m.w.faults.outage > 0 { // of leases that all lose their cover one is stopped after the other, each time with a grace for those that stay
-		graces = uint64(len(since))
+		stops = uint64(len(since))
 	}
-	for h, credit := range since {
-		spare += tickPrice * (graces + credit + m.lives[h]*(1+outlives/tickMillis+1))
+	for h, s := range since {
+		spare += tickPrice * (s.graces*stops + s.credit + m.lives[h]*(1+outlives/tickMillis+1))
 	}
 	if used > held+spare {
 		m.w.wrong("%s let leases use %d with a voucher over %d, more than %d of credit and grace", p.name, used, held, spare)
@@ -146,7 +149,7 @@ func (m *model) client(c *client) {
 		m.before[&c.node] = map[market.Hash]uint64{}
 	}
 	var all uint64
-	whole := true
+	whole, raised := true, false
 	for id, ch := range c.disk.channels {
 		signed, due := sums(c.disk, id)
 		if units(ch.Signed) != signed || units(ch.Due) != due {
@@ -159,6 +162,7 @@ func (m *model) client(c *client) {
 		case v > was && !m.lacking(&c.node, id):
 			m.risk(c, id, v, due)
 		}
+		raised = raised || v > m.vouched[id] // what is adopted after a backup was raised before
 		m.before[&c.node][id], m.vouched[id] = v, max(m.vouched[id], v)
 		if v > due {
 			all += v - due
@@ -168,7 +172,7 @@ func (m *model) client(c *client) {
 			m.w.wrong("%s could lose %d to one provider, its cap is %s", c.name, v-due, c.caps.PerPeer)
 		}
 	}
-	if all > units(c.caps.InAll) && whole {
+	if raised && whole && all > units(c.caps.InAll) {
 		m.w.wrong("%s could lose %d in all, its cap is %s", c.name, all, c.caps.InAll)
 	}
 }

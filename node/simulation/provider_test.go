@@ -116,6 +116,7 @@ func (p *provider) crashed() {
 // begin takes up what is on disk, as a start does.
 func (p *provider) begin() {
 	p.forget()
+	p.dropLeftOver()
 	for _, h := range slices.Clone(p.disk.order) {
 		if !p.up { // a step of taking up crashed it
 			return
@@ -141,6 +142,17 @@ func (p *provider) begin() {
 			p.finish(r, market.ProviderFailed)
 		default:
 			p.prepare(r)
+		}
+	}
+}
+
+// dropLeftOver ends the processes that the books, perhaps a backup, have no
+// running lease for.
+func (p *provider) dropLeftOver() {
+	for h, proc := range p.processes {
+		if l, known := p.disk.leases[h]; !known || l.State != market.Running && !books.Over(l.State) {
+			proc.stop(p.w.now)
+			delete(p.processes, h)
 		}
 	}
 }

@@ -31,6 +31,14 @@ func Ask(l ledger.Lease, q market.Quote, fresh bool, now uint64) (_ ledger.Lease
 	return l, err
 }
 
+// Finishing notes that a lease's last receipt is here.
+func Finishing(l ledger.Lease, now uint64) (_ ledger.Lease, err error) {
+	if l.State != market.Finishing {
+		l.State, err = market.Next(l.State, market.End, market.Moment{Now: now})
+	}
+	return l, err
+}
+
 // Decline closes a lease that didn't come to be. The channel's next need is
 // without it.
 func Decline(l ledger.Lease, why string, now uint64) (_ ledger.Lease, err error) {

@@ -148,10 +148,8 @@ func count(l *ledger.Lease, q market.Quote, t market.Terms, r market.Receipt) {
 
 // Keep stores a lease's judged last receipt as it came, not countersigned yet.
 func Keep(l ledger.Lease, ch ledger.Channel, c Checked, now uint64) (w Writes, err error) {
-	if l.State != market.Finishing {
-		if l.State, err = market.Next(l.State, market.End, market.Moment{Now: now}); err != nil {
-			return w, err
-		}
+	if l, err = Finishing(l, now); err != nil {
+		return w, err
 	}
 	ch.Signed = ch.Signed.Add(c.Receipt.Charged.Sub(l.Newest.Charged))
 	l.Newest = MarkOf(c.Receipt)

@@ -30,7 +30,7 @@ func (x *execution) takeDone(ctx context.Context, s *run.Session, m *pb.Receipt)
 		return nil // sayAgain has repeated the countersignature
 	}
 	if c.Body.Outputs == nil { // nothing to wait for
-		return x.conclude(ctx, s, c, x.keep(c), fetched(cid.Undef))
+		return x.conclude(ctx, s, c, x.finishing, fetched(cid.Undef))
 	}
 	if err := x.keepLast(ctx, c); err != nil {
 		return err
@@ -54,17 +54,15 @@ func (x *execution) conclude(ctx context.Context, s *run.Session, c books.Checke
 	return nil
 }
 
-// keepLast stores the last receipt as it came, not yet countersigned.
-func (x *execution) keepLast(ctx context.Context, c books.Checked) error {
-	l, err := x.e.change(ctx, x.lease.Hash, x.keep(c))
-	if err == nil {
-		x.lease = l
-	}
+// finishing notes that the last receipt is here; countersigning it keeps it.
+func (x *execution) finishing(_ *ledger.Tx, l *ledger.Lease) (err error) {
+	*l, err = books.Finishing(*l, x.e.nowMillis())
 	return err
 }
 
-func (x *execution) keep(c books.Checked) edit {
-	return func(tx *ledger.Tx, l *ledger.Lease) error {
+// keepLast stores the last receipt as it came, not yet countersigned.
+func (x *execution) keepLast(ctx context.Context, c books.Checked) error {
+	l, err := x.e.change(ctx, x.lease.Hash, func(tx *ledger.Tx, l *ledger.Lease) error {
 		ch, err := tx.Channel(ledger.Client, l.Channel)
 		if err != nil {
 			return err
@@ -74,7 +72,11 @@ func (x *execution) keep(c books.Checked) edit {
 			return err
 		}
 		return w.StoreBut(tx, l)
+	})
+	if err == nil {
+		x.lease = l
 	}
+	return err
 }
 
 // fetched notes that the log and the outputs, if any, are here.

@@ -22,7 +22,7 @@ func (tx *Tx) PutChannel(c Channel) error {
 		return tx.fail(err)
 	}
 	c.Vouchers = old.Vouchers
-	if err := tx.stake(c.Role, old.ahead(), c.ahead()); err != nil {
+	if err := tx.shiftAhead(c.Role, old.ahead(), c.ahead()); err != nil {
 		return tx.fail(err)
 	}
 	return tx.putChannel(c)
@@ -54,8 +54,8 @@ func (tx *Tx) Ahead(role Role) (market.Amount, error) {
 	return all, nil
 }
 
-// stake keeps the sum that Ahead gives, as a channel's part of it changes.
-func (tx *Tx) stake(role Role, before, after market.Amount) error {
+// shiftAhead keeps the sum that Ahead gives, as a channel's part of it changes.
+func (tx *Tx) shiftAhead(role Role, before, after market.Amount) error {
 	if before == after {
 		return nil
 	}

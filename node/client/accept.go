@@ -152,11 +152,11 @@ func (e *Engine) settleOnce(ctx context.Context, p peer.ID, parties lease.Partie
 			return e.endCheated(ctx, l, &books.Cheat{Sentence: "its signature on the lease doesn't verify", Err: err})
 		case errors.As(err, &r) && !slices.Contains(acceptAgain, r.Code):
 			if r.Code == wire.BadVoucher { // perhaps for a lease whose end isn't known here yet
-				e.books.set(p, false)
+				e.books.askAgain(p)
 			}
 			return e.never(ctx, l, r)
 		case wire.IsCode(err, wire.NotReconciled):
-			e.books.set(p, false)
+			e.books.askAgain(p)
 			return l, err
 		case r == nil, r.Code == wire.RateLimited: // asking for its status would void it
 			return l, err

@@ -143,7 +143,7 @@ func (x *execution) setback(ctx context.Context, err error) error {
 		}
 		return err
 	case wire.IsCode(err, wire.NotReconciled):
-		x.e.books.set(x.peer, false)
+		x.e.books.askAgain(x.peer)
 	case errors.As(err, &r) && (r.Code == wire.Unknown || r.Code == wire.WrongState || r.Code == wire.Void):
 		return x.lost(ctx, fmt.Sprintf("the provider doesn't go on with the lease: %s", r.Error()), false)
 	}

@@ -121,7 +121,7 @@ func (e *Engine) abandon(ctx context.Context, l ledger.Lease, why string, silenc
 // askAnew has the channel's status exchanged again before anything is signed.
 func (e *Engine) askAnew(id string) {
 	if p, err := peer.Decode(id); err == nil {
-		e.books.set(p, false)
+		e.books.askAgain(p)
 	}
 }
 

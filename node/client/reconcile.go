@@ -29,10 +29,11 @@ const (
 var errEndless = fmt.Errorf("the status of the channel has more than %d pages", maxPages)
 
 // reconciled remembers with whom the status of the channel was exchanged
-// since this node started.
+// since this node started, or was last asked to do it again.
 type reconciled struct {
-	mu   sync.Mutex
-	done map[peer.ID]bool
+	mu    sync.Mutex
+	done  map[peer.ID]bool
+	again uint64 // how often it was asked to
 }
 
 func (r *reconciled) is(p peer.ID) bool {
@@ -41,15 +42,30 @@ func (r *reconciled) is(p peer.ID) bool {
 	return r.done[p]
 }
 
-func (r *reconciled) set(p peer.ID, done bool) {
+// begin gives what finish needs to see that nobody asked for it again meanwhile.
+func (r *reconciled) begin() (began uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.again
+}
+
+func (r *reconciled) finish(p peer.ID, began uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.again != began {
+		return
+	}
 	if r.done == nil {
 		r.done = map[peer.ID]bool{}
 	}
-	if r.done[p] = done; !done {
-		delete(r.done, p)
-	}
+	r.done[p] = true
+}
+
+func (r *reconciled) askAgain(p peer.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.again++
+	delete(r.done, p)
 }
 
 // reconcile asks a provider, once since this node started, what it holds of
@@ -70,7 +86,7 @@ func (e *Engine) exchange(ctx context.Context, p peer.ID) error {
 	if err != nil {
 		return err
 	}
-	channel := e.chain.ChannelID(lease.NewConfig(parties, e.cfg.Token, e.salt))
+	channel, began := e.chain.ChannelID(lease.NewConfig(parties, e.cfg.Token, e.salt)), e.books.begin()
 	ctx, cancel := context.WithTimeout(ctx, maxReconcile)
 	defer cancel()
 	cursor, seen := uint64(0), shownLeases{}
@@ -88,7 +104,7 @@ func (e *Engine) exchange(ctx context.Context, p peer.ID) error {
 			if err := e.catchUp(ctx, p, seen); err != nil {
 				return err
 			}
-			e.books.set(p, true)
+			e.books.finish(p, began)
 			return nil
 		}
 	}

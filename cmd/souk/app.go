@@ -66,7 +66,9 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&a.dataDir, "data-dir", "", "the node's data directory (default: $SOUK_DATA_DIR, else souk in the XDG data directory)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{fmt.Errorf("%w; usage: %s", err, cmd.UseLine())}
+	})
 	grouped(root, "client", "for clients",
 		a.offersCommand(), a.runCommand(), a.jobsCommand(), a.jobCommand(), a.logsCommand(), a.attachCommand(), a.cancelCommand(), a.outputsCommand())
 	grouped(root, "provider", "for providers", a.provideCommand(), a.devicesCommand(), a.benchCommand())

@@ -39,6 +39,9 @@ func (a *app) receiptsVerify() *cobra.Command {
 
 func (a *app) verifyFile(file string) error {
 	f, err := os.Open(file) //nolint:gosec // the user's own path
+	if errors.Is(err, os.ErrNotExist) {
+		return fail("bad_input", fmt.Errorf("there is no file %s: `souk receipts export ID -o FILE` writes one, and `souk receipts verify --all` checks this node's leases", file))
+	}
 	if err != nil {
 		return fail("bad_input", err)
 	}

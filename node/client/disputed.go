@@ -72,7 +72,7 @@ func (e *Engine) PayDisputed(ctx context.Context, lease market.Hash, most market
 		return err
 	}
 	if most.Less(x.Owed) {
-		return wire.Refuse(wire.BadRequest, "%s USD is owed for lease %s, that is more than %s", usd(x.Owed), shortLease(lease), usd(most)).Near("%s", usd(x.Owed))
+		return wire.Refuse(wire.BadRequest, "%s USD is owed for lease %s, that is more than %s", usd(x.Owed), shortLease(lease), usd(most)).Near("`souk receipts pay %s %s`", shortLease(lease), usd(x.Owed))
 	}
 	if _, err := e.Evidence(ctx, lease); !errors.Is(err, ledger.ErrNotFound) {
 		return errors.Join(err, wire.Refuse(Cheated, "its provider signed what can't be honest, and is not leased from again; there is nothing to pay"))

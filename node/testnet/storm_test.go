@@ -107,7 +107,7 @@ func (s *storm) calm() {
 	report := s.agree(s.clients, s.providers)
 	s.t.Logf("%d kills, %d jobs placed and %d refused; restarts were ready after %s (median) and %s (longest)",
 		len(s.took), placed, s.refused, s.took[len(s.took)/2].Round(time.Millisecond), s.took[len(s.took)-1].Round(time.Millisecond))
-	s.t.Logf("0 of them lost or doubled something: with 95 %% confidence, fewer than %.2g %% of such kills do", ruleOfThree/float64(len(s.took))*100)
+	s.t.Logf("0 of them lost or doubled something: with 95 %% confidence, fewer than %.3g %% of such kills do", min(1, ruleOfThree/float64(len(s.took)))*100)
 	s.t.Logf("the books agree on %d leases, %d receipts and %s; vouchered beyond that on a channel: at most %s; charged beyond it on a lease: at most %s",
 		report.Leases, report.Receipts, report.Countersigned, report.Ahead, report.Owed)
 	for _, p := range s.providers {

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"souk/node/client"
-	"souk/node/jobfile"
 	"souk/protocol/market"
 	"souk/protocol/wire"
 )
@@ -68,8 +67,7 @@ func TestThisMachineSleepsDuringAJob(t *testing.T) {
 	}
 	e := a.start(nil)
 	f.charge(3 * time.Second)
-	id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.Retries = 0 }), "")
-	require.NoError(t, err)
+	id := once(t, e)
 	_, last := finished(t, e, id)
 	require.Equal(t, client.SourceJob, last.Source, last.Text)
 }

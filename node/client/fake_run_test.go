@@ -71,6 +71,42 @@ func (f *fake) receive(l *fakeLease, c *run.Conversation) error {
 
 func (f *fake) play(ctx context.Context, l *fakeLease, at run.Attach, c *run.Conversation, received chan error) error {
 	wait := func(done func() bool) error { return f.await(ctx, received, done) }
+	if err := f.prepare(ctx, l, c, wait); err != nil {
+		return err
+	}
+	if f.script.badLog {
+		return c.Send(&pb.RunEvent{Event: &pb.RunEvent_Log{Log: &pb.Log{Offset: at.LogOffset + 1000, Data: []byte("x")}}})
+	}
+	if at.LogOffset < uint64(len(fakeLog)) {
+		e := &pb.Log{Offset: at.LogOffset, Data: []byte(fakeLog)[at.LogOffset:]}
+		if err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_Log{Log: e}}); err != nil {
+			return err
+		}
+	}
+	sent, err := f.playTicks(ctx, l, at, c, wait)
+	if err != nil {
+		return err
+	}
+	for sent < f.signed(l) { // while nobody was attached
+		if sent++; f.tick(c, l, sent) != nil {
+			break
+		}
+	}
+	last := f.last(l)
+	err = c.Send(&pb.RunEvent{Event: &pb.RunEvent_Done{Done: &pb.Done{Receipt: last}}})
+	if err == nil && f.script.hangUp {
+		pauseTick(ctx)
+		err = wire.Refuse(wire.ShuttingDown, "that was all")
+	}
+	return err
+}
+
+// waits waits until what it's given holds, which it calls with the fake's mu
+// held, or the client is gone.
+type waits func(done func() bool) error
+
+// prepare takes the inputs and says what it does, until the process may start.
+func (f *fake) prepare(ctx context.Context, l *fakeLease, c *run.Conversation, wait waits) error {
 	if f.script.silent {
 		return wire.Refuse(wire.ShuttingDown, "later")
 	}
@@ -85,67 +121,49 @@ func (f *fake) play(ctx context.Context, l *fakeLease, at run.Attach, c *run.Con
 	if err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_State{State: &pb.State{State: "running"}}}); err != nil {
 		return err
 	}
-	if err := wait(func() bool { l.began = !l.hold; return l.began || l.cancel }); err != nil {
-		return err
-	}
-	if f.script.badLog {
-		return c.Send(&pb.RunEvent{Event: &pb.RunEvent_Log{Log: &pb.Log{Offset: at.LogOffset + 1000, Data: []byte("x")}}})
-	}
-	if at.LogOffset < uint64(len(fakeLog)) {
-		e := &pb.Log{Offset: at.LogOffset, Data: []byte(fakeLog)[at.LogOffset:]}
-		if err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_Log{Log: e}}); err != nil {
-			return err
-		}
-	}
+	return wait(func() bool { l.began = !l.hold; return l.began || l.cancel })
+}
+
+// playTicks sends the receipts before the last one, and gives the number of the newest.
+func (f *fake) playTicks(ctx context.Context, l *fakeLease, at run.Attach, c *run.Conversation, wait waits) (sent uint32, err error) {
 	if n := at.ReceiptSeq; n > 0 { // as one that lost the countersignature
 		if err := wait(func() bool { return l.counter[n] != nil }); err != nil {
-			return err
+			return sent, err
 		}
 	}
 	for f.script.idle && !f.isCancelled(l) {
 		if err := c.Send(&pb.RunEvent{}); err != nil {
-			return err
+			return sent, err
 		}
 		pauseTick(ctx)
 	}
-	sent := at.ReceiptSeq
+	sent = at.ReceiptSeq
 	for seq := uint32(1); f.script.forever || int(seq) <= f.script.ticks; seq++ {
 		if f.isCancelled(l) {
 			break
 		}
 		if f.hides(int(seq)) {
-			return wire.Refuse(wire.ShuttingDown, "gone for a while")
+			return sent, wire.Refuse(wire.ShuttingDown, "gone for a while")
 		}
 		if f.script.dieAfter > 0 && int(seq) > f.script.dieAfter {
 			go f.vanish()
-			return wire.Refuse(wire.ShuttingDown, "gone")
+			return sent, wire.Refuse(wire.ShuttingDown, "gone")
 		}
 		if seq <= at.ReceiptSeq {
 			continue
 		}
 		if err := f.tick(c, l, seq); err != nil {
-			return err
+			return sent, err
 		}
 		sent = seq
 		if err := wait(func() bool { return l.counter[seq] != nil || l.cancel }); err != nil {
-			return err
+			return sent, err
 		}
 		if f.script.forever {
 			pauseTick(ctx)
 		}
 	}
-	for sent < f.signed(l) { // while nobody was attached
-		if sent++; f.tick(c, l, sent) != nil {
-			break
-		}
-	}
-	last := f.last(l)
-	err := c.Send(&pb.RunEvent{Event: &pb.RunEvent_Done{Done: &pb.Done{Receipt: last}}})
-	if err == nil && f.script.hangUp {
-		pauseTick(ctx)
-		err = wire.Refuse(wire.ShuttingDown, "that was all")
-	}
-	return err
+	return sent, nil
 }
 
 // pauseTick keeps an endless job from ticking without any time between.

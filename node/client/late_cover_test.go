@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"souk/node/client"
-	"souk/node/jobfile"
 	"souk/protocol/market"
 )
 
@@ -19,8 +18,7 @@ func TestWhatALostLeaseGivesBackCoversAnother(t *testing.T) {
 	e := a.start(nil)
 	var jobs []string
 	for range 3 {
-		id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.Retries = 0 }), "")
-		require.NoError(t, err)
+		id := once(t, e)
 		requireRunning(t, e, id)
 		jobs = append(jobs, id)
 	}
@@ -29,11 +27,7 @@ func TestWhatALostLeaseGivesBackCoversAnother(t *testing.T) {
 	e = a.start(nil)
 	var lost []client.ExecutionInfo
 	for _, id := range jobs {
-		_, last := finished(t, e, id)
-		require.Equal(t, string(client.Lost), last.Code, last.Text)
-		info, err := e.Job(t.Context(), id)
-		require.NoError(t, err)
-		lost = append(lost, info.Executions...)
+		lost = append(lost, requireLost(t, e, id).Executions...)
 	}
 	first := f.leaseOf(t, lost[0])
 	f.mu.Lock()

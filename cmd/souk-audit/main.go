@@ -59,7 +59,7 @@ func read(dirs []string) (clients, providers []audit.Book, err error) {
 			slices.Sort(files)
 			book := audit.Book{Name: filepath.Base(filepath.Clean(dir))}
 			for _, file := range files {
-				bundle, err := readFile(file)
+				bundle, err := receiptfile.ReadFile(file)
 				if err != nil {
 					return nil, nil, err
 				}
@@ -78,19 +78,6 @@ func read(dirs []string) (clients, providers []audit.Book, err error) {
 		}
 	}
 	return clients, providers, nil
-}
-
-func readFile(path string) (market.Bundle, error) {
-	f, err := os.Open(path) //nolint:gosec // named by the user
-	if err != nil {
-		return market.Bundle{}, err
-	}
-	defer func() { _ = f.Close() }()
-	b, err := receiptfile.Read(f)
-	if err != nil {
-		return b, fmt.Errorf("%s: %w", path, err)
-	}
-	return b, nil
 }
 
 // report is audit.Report for programs.

@@ -39,11 +39,7 @@ func blobAdd(ctx context.Context, w io.Writer, size int64) (_ []result, err erro
 	if err != nil {
 		return nil, err
 	}
-	store, err := blob.Open(filepath.Join(dir, "store"), blob.Options{})
-	if err != nil {
-		return nil, err
-	}
-	space, err := store.Space(blob.Local)
+	space, err := localSpace(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -107,4 +103,13 @@ func hashFile(path string) (time.Duration, error) {
 	defer f.Close()
 	_, err = io.CopyBuffer(struct{ io.Writer }{sha256.New()}, f, make([]byte, 1<<20))
 	return time.Since(began), err
+}
+
+// localSpace is a fresh store's space for this node's own blocks.
+func localSpace(dir string) (*blob.Space, error) {
+	store, err := blob.Open(filepath.Join(dir, "store"), blob.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return store.Space(blob.Local)
 }

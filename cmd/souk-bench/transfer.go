@@ -66,11 +66,7 @@ func transfer(ctx context.Context, s *session, name string, size int64, rtt time
 	if err := writeRandom(file, size); err != nil {
 		return nil, err
 	}
-	store, err := blob.Open(filepath.Join(dir, "store"), blob.Options{})
-	if err != nil {
-		return nil, err
-	}
-	space, err := store.Space(blob.Local)
+	space, err := localSpace(dir)
 	if err != nil {
 		return nil, err
 	}

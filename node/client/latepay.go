@@ -162,11 +162,7 @@ func (x *latePayment) take(ctx context.Context, s *run.Session, m *pb.Receipt) e
 // judge judges a receipt of a closed lease. What only this node's clock
 // speaks against counts for nothing where a person has agreed to the charge.
 func (x *latePayment) judge(m *pb.Receipt) (books.Checked, error) {
-	c, err := x.e.side.Read(m.GetReceipt(), m.GetProviderSignature(), m.GetBody(), x.quote.Provider)
-	if err != nil {
-		return c, err
-	}
-	a, err := x.against(c.Receipt.Seq)
+	c, a, err := x.read(m)
 	if err != nil {
 		return c, err
 	}

@@ -13,15 +13,20 @@ import (
 // check judges a receipt that the provider sent. Its error is a *books.Cheat,
 // or of the ledger.
 func (x *execution) check(m *pb.Receipt) (books.Checked, error) {
-	c, err := x.e.side.Read(m.GetReceipt(), m.GetProviderSignature(), m.GetBody(), x.quote.Provider)
-	if err != nil {
-		return c, err
-	}
-	a, err := x.against(c.Receipt.Seq)
+	c, a, err := x.read(m)
 	if err != nil {
 		return c, err
 	}
 	return a.Judge(c)
+}
+
+// read decodes a receipt and says what it is judged by.
+func (x *execution) read(m *pb.Receipt) (c books.Checked, a books.Against, err error) {
+	c, err = x.e.side.Read(m.GetReceipt(), m.GetProviderSignature(), m.GetBody(), x.quote.Provider)
+	if err == nil {
+		a, err = x.against(c.Receipt.Seq)
+	}
+	return c, a, err
 }
 
 // against is what the receipt with that number is judged by.

@@ -138,13 +138,7 @@ func TestVouchersOfAJobStayWithinItsTotal(t *testing.T) {
 			id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.Total, s.Time = total, 5*time.Second }), "")
 			require.NoError(t, err)
 			events, last := finished(t, e, id)
-			var sum market.Amount
-			for _, f := range fakes {
-				f.mu.Lock()
-				sum = sum.Add(f.highest)
-				f.mu.Unlock()
-			}
-			require.False(t, total.Less(sum), "they hold %s, the total is %s: %s", sum, total, told(events))
+			requireWithin(t, total, fakes, events)
 			require.False(t, total.Less(*last.Spent))
 		})
 	}
@@ -162,6 +156,12 @@ func TestWhatFailedProvidersHoldCountsAgainstTheTotal(t *testing.T) {
 	id, err := e.Submit(t.Context(), spec(t, func(s *jobfile.Spec) { s.Total = total }), "")
 	require.NoError(t, err)
 	events, _ := finished(t, e, id)
+	requireWithin(t, total, fakes, events)
+}
+
+// requireWithin sees that what providers hold, all together, is within a job's total.
+func requireWithin(t *testing.T, total market.Amount, fakes []*fake, events []client.Event) {
+	t.Helper()
 	var sum market.Amount
 	for _, f := range fakes {
 		f.mu.Lock()

@@ -13,10 +13,7 @@ import (
 func TestALeaseClosedWithoutALastReceiptCanStillBePaid(t *testing.T) {
 	s := newShop(t)
 	restore := s.backup()
-	g := newGuest(t, s)
-	v := g.attach(g.lease(), 0)
-	s.started()
-	require.NoError(t, v.next(settled(1)))
+	g, v := s.paidFor()
 	g.keep()
 	for _, d := range g.holds.Load().GetLeases() {
 		d.GetReceipt().ClientSignature = nil

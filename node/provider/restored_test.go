@@ -29,6 +29,15 @@ func (s *shop) backup() (restore func()) {
 	}
 }
 
+// paidFor is a guest whose lease runs, with its first receipt settled.
+func (s *shop) paidFor() (*guest, *visit) {
+	g := newGuest(s.t, s)
+	v := g.attach(g.lease(), 0)
+	s.started()
+	require.NoError(s.t, v.next(settled(1)))
+	return g, v
+}
+
 // keep makes the guest hold all that was signed on its channel until now.
 func (g *guest) keep() {
 	held, err := status.Channel(g.t.Context(), g.host, g.shop.host.ID(), g.channel(), g.boot, 0)
@@ -56,10 +65,7 @@ func (s *shop) books(g *guest) (ch ledger.Channel) {
 
 func TestReceiptsThatABackupLacksAreTakenUpByTheLeaseThatRuns(t *testing.T) {
 	s := newShop(t)
-	g := newGuest(t, s)
-	v := g.attach(g.lease(), 0)
-	s.started()
-	require.NoError(t, v.next(settled(1)))
+	g, v := s.paidFor()
 	restore := s.backup()
 	v = v.again()
 	require.NoError(t, v.next(settled(3)))
@@ -82,10 +88,7 @@ func TestReceiptsThatABackupLacksAreTakenUpByTheLeaseThatRuns(t *testing.T) {
 
 func TestALeaseThatEndedAfterTheBackupEndsOnlyOnce(t *testing.T) {
 	s := newShop(t)
-	g := newGuest(t, s)
-	v := g.attach(g.lease(), 0)
-	s.started()
-	require.NoError(t, v.next(settled(1)))
+	g, v := s.paidFor()
 	restore := s.backup()
 	v = v.again()
 	s.started().exit(executor.Exited, 0)
@@ -108,10 +111,7 @@ func TestALeaseThatEndedAfterTheBackupEndsOnlyOnce(t *testing.T) {
 func TestALeaseThatABackupLacksIsOverAtWhatWasSigned(t *testing.T) {
 	s := newShop(t)
 	restore := s.backup()
-	g := newGuest(t, s)
-	v := g.attach(g.lease(), 0)
-	s.started()
-	require.NoError(t, v.next(settled(1)))
+	g, v := s.paidFor()
 	g.keep()
 	restore()
 	require.NoError(t, g.reconcile())

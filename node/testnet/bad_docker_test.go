@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -64,7 +63,7 @@ func badImages(w *world, shop *registrytest.Registry, provider *command) {
 		{"a missing image", shop.Host + "/nothing@" + none, "no image", nil},
 		{"an image for another architecture", shop.Push(w.t, "foreign", countFor(w.t, "riscv64")), "linux/riscv64", nil},
 		{"an image over a limit", shop.Push(w.t, "big", big), "16 MiB", nil},
-		{"an image that isn't what its digest says", shop.Push(w.t, "swapped", countFor(w.t, runtime.GOARCH, "another")), "digest", swapManifests},
+		{"an image that isn't what its digest says", shop.Push(w.t, "swapped", countFor(w.t, runtime.GOARCH, "another")), "digest", registrytest.SwapManifests},
 	} {
 		w.t.Run(c.name, func(t *testing.T) {
 			w := &world{t, w.s}
@@ -129,24 +128,6 @@ func countFor(t *testing.T, arch string, author ...string) v1.Image {
 	img, err := tarball.ImageFromPath(archive, nil)
 	require.NoError(t, err)
 	return registrytest.Guise(t, img, arch, t.Name()+strings.Join(author, ""))
-}
-
-// swapManifests gives manifests that differ from what was asked for by a space.
-func swapManifests(honest http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer := httptest.NewRecorder()
-		honest.ServeHTTP(answer, r)
-		for k, v := range answer.Header() {
-			w.Header()[k] = v
-		}
-		body := answer.Body.String()
-		if strings.Contains(r.URL.Path, "/manifests/") {
-			body = strings.Replace(body, "{", "{ ", 1)
-			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
-		}
-		w.WriteHeader(answer.Code)
-		_, _ = io.WriteString(w, body)
-	})
 }
 
 // line is a way to the Docker daemon that can be cut, as if it had stopped,

@@ -1,7 +1,6 @@
 package testnet_test
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,7 +66,7 @@ func (w *world) exported(name, role string, parties map[market.Address]bool) (bu
 		if !strings.HasPrefix(file.Name(), role) {
 			continue
 		}
-		bundle, err := readBundle(filepath.Join(dir, file.Name()))
+		bundle, err := receiptfile.ReadFile(filepath.Join(dir, file.Name()))
 		require.NoError(w.t, err)
 		quote, err := market.DecodeQuote(bundle.Quote)
 		require.NoError(w.t, err)
@@ -77,17 +76,4 @@ func (w *world) exported(name, role string, parties map[market.Address]bool) (bu
 	}
 	require.NoError(w.t, os.RemoveAll(dir))
 	return bundles
-}
-
-func readBundle(path string) (market.Bundle, error) {
-	f, err := os.Open(path) //nolint:gosec // the test's own
-	if err != nil {
-		return market.Bundle{}, err
-	}
-	defer func() { _ = f.Close() }()
-	b, err := receiptfile.Read(f)
-	if err != nil {
-		return b, fmt.Errorf("%s: %w", path, err)
-	}
-	return b, nil
 }

@@ -5,12 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/ipfs/go-cid"
 	carv2 "github.com/ipld/go-car/v2"
 
 	"souk/protocol/market"
 )
+
+// ReadFile reads the receipt file at path, which its errors name; they are those of
+// Read and of the file system.
+func ReadFile(path string) (market.Bundle, error) {
+	f, err := os.Open(path) //nolint:gosec // named by the user
+	if err != nil {
+		return market.Bundle{}, err
+	}
+	defer func() { _ = f.Close() }()
+	b, err := Read(f)
+	if err != nil {
+		return b, fmt.Errorf("%s: %w", path, err)
+	}
+	return b, nil
+}
 
 // Read reads a receipt file. The bundle holds what the file says, whether it
 // is right or wrong; errors are ErrFormat, ErrDamaged, ErrTooLarge or those of r.

@@ -3,12 +3,10 @@
 package docker_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,20 +52,8 @@ func TestNodeProcess(t *testing.T) {
 // killedNode leaves a job that prints on and one that waits to be started,
 // whose node was killed just now.
 func killedNode(t *testing.T, dir string) {
-	self, err := os.Executable()
-	require.NoError(t, err)
-	cmd := exec.Command(self, "-test.run=^TestNodeProcess$", "-test.v")
-	cmd.Env = append(os.Environ(), nodeDir+"="+dir)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	cmd.Stderr = os.Stderr
-	require.NoError(t, cmd.Start())
-	lines := bufio.NewScanner(out)
-	for lines.Scan() && lines.Text() != "started" {
-	}
-	require.Equal(t, "started", lines.Text())
-	require.NoError(t, cmd.Process.Kill())
-	_ = cmd.Wait()
+	t.Helper()
+	executortest.KillNode(t, nodeDir+"="+dir)
 }
 
 // left counts what a node has on this machine.

@@ -1,10 +1,8 @@
 package wasm_test
 
 import (
-	"bufio"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -55,20 +53,8 @@ func endless(t *testing.T, src *executortest.Source) executor.Spec {
 
 // killedNode leaves an endless loop whose node was killed just now.
 func killedNode(t *testing.T, dir string) {
-	self, err := os.Executable()
-	require.NoError(t, err)
-	cmd := exec.Command(self, "-test.run=^TestNodeProcess$", "-test.v")
-	cmd.Env = append(os.Environ(), nodeDir+"="+dir)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	cmd.Stderr = os.Stderr
-	require.NoError(t, cmd.Start())
-	lines := bufio.NewScanner(out)
-	for lines.Scan() && lines.Text() != "started" {
-	}
-	require.Equal(t, "started", lines.Text())
-	require.NoError(t, cmd.Process.Kill())
-	_ = cmd.Wait()
+	t.Helper()
+	executortest.KillNode(t, nodeDir+"="+dir)
 }
 
 // sandboxes are the live processes of supervisors in dir and of their guests.

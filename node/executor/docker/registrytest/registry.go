@@ -5,6 +5,7 @@
 package registrytest
 
 import (
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -83,4 +84,22 @@ func Guise(t *testing.T, img v1.Image, arch, author string) v1.Image {
 	img, err = mutate.ConfigFile(img, cfg)
 	require.NoError(t, err)
 	return img
+}
+
+// SwapManifests gives manifests that differ from what was asked for by a space.
+func SwapManifests(honest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		honest.ServeHTTP(answer, r)
+		for k, v := range answer.Header() {
+			w.Header()[k] = v
+		}
+		body := answer.Body.String()
+		if strings.Contains(r.URL.Path, "/manifests/") {
+			body = strings.Replace(body, "{", "{ ", 1)
+			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+		}
+		w.WriteHeader(answer.Code)
+		_, _ = io.WriteString(w, body)
+	})
 }

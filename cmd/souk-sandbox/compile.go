@@ -3,8 +3,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,36 +21,51 @@ import (
 	"souk/node/executor/wasm/control"
 )
 
-// compile translates one module into an empty cache folder and says whether
-// it is one that can run. No guest code runs here. It may have to wait for its
+// compile translates one module into an empty folder, its argument, and says
+// whether it is one that can run. No guest code runs here. It may have to wait for its
 // order, and does before what any module needs.
 func compile() error {
+	if len(os.Args) < 3 {
+		return errors.New("name the folder to compile into")
+	}
+	cache := os.Args[2]
 	wasi, err := systemCalls(context.Background())
 	if err != nil {
 		return err
 	}
-	orders := json.NewDecoder(os.Stdin)
-	var order control.Compile
-	if err := orders.Decode(&order); err != nil {
+	if err := shutInCompiler(cache); err != nil {
 		return err
 	}
-	go func() { // the node holds stdin open as long as it wants the answer
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(1)
-	}()
-	raw, err := os.ReadFile(order.Module)
+	orders := bufio.NewReader(os.Stdin)
+	raw, err := ordered(orders)
 	if err != nil {
 		return err
 	}
-	if err := shutInCompiler(order.Cache); err != nil {
-		return err
-	}
+	go func() { // the node holds stdin open as long as it wants the answer
+		_, _ = io.Copy(io.Discard, orders)
+		os.Exit(1)
+	}()
 	ctx := experimental.WithCompilationWorkers(context.Background(), runtime.GOMAXPROCS(0))
-	verdict, err := translate(ctx, raw, order.Cache, wasi)
+	verdict, err := translate(ctx, raw, cache, wasi)
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(verdict)
+}
+
+// ordered reads an order and the module that comes with it.
+func ordered(from *bufio.Reader) ([]byte, error) {
+	line, err := from.ReadBytes('\n')
+	if err != nil {
+		return nil, err
+	}
+	var order control.Compile
+	if err := json.Unmarshal(line, &order); err != nil {
+		return nil, err
+	}
+	raw := make([]byte, order.Bytes)
+	_, err = io.ReadFull(from, raw)
+	return raw, err
 }
 
 type functions = map[string]api.FunctionDefinition

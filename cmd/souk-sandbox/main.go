@@ -34,7 +34,7 @@ func main() {
 		"check":     check,
 	}
 	var part func() error
-	if len(os.Args) == 2 {
+	if len(os.Args) > 1 {
 		part = parts[os.Args[1]]
 	}
 	if part == nil {

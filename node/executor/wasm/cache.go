@@ -97,14 +97,22 @@ func (e *Executor) fillOnce(ctx context.Context, key, path, entry string) error 
 	}
 }
 
+// tidyAfter is how long the job whose module was compiled has the processor to itself.
+const tidyAfter = 50 * time.Millisecond
+
 // tidy does what a compiling leaves to be done: nobody waits for it, and it is
 // to hold up nobody who does.
-func (e *Executor) tidy() {
+func (e *Executor) tidy(after time.Duration) {
 	if !e.untidy.Swap(false) || !e.begin() {
 		return
 	}
 	go func() {
 		defer e.compiling.Done()
+		select {
+		case <-time.After(after):
+		case <-e.life.Done():
+			return
+		}
 		e.stock()
 		if err := e.evict(maxCache, maxEntries); err != nil {
 			e.cfg.Log.Warn("old compiled modules were not removed", "error", err)
@@ -132,39 +140,36 @@ func fingerprint(sandbox string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:8]), nil
 }
 
-// fill compiles the module at path into the cache folder entry.
+// fill compiles the module at path into the cache folder entry. The compiler
+// ends meanwhile.
 func (e *Executor) fill(ctx context.Context, path, entry string) error {
-	aside, err := os.MkdirTemp(e.waste(), "compile-")
+	module, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(aside)
-	code := filepath.Join(aside, codeDir)
-	if err := os.Mkdir(code, 0o700); err != nil {
-		return err
-	}
-	k, err := e.translate(ctx, path, code)
+	c, err := e.compilerFor(module)
 	if err != nil {
 		return err
 	}
-	if err := control.Put(aside, verdictFile, k); err != nil {
+	e.compiling.Add(1) // while the caller's counts
+	defer func() {
+		go func() {
+			defer e.compiling.Done()
+			c.end()
+		}()
+	}()
+	var k kept
+	if k.Verdict, err = c.answer(ctx, e.cfg.CompileTime); err != nil {
+		return err
+	}
+	if k.Sum, err = sumOf(k.Verdict, filepath.Join(c.dir, codeDir)); err != nil {
+		return err
+	}
+	if err := control.Put(c.dir, verdictFile, k); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(entry); err != nil { // one that is damaged
 		return err
 	}
-	return os.Rename(aside, entry)
-}
-
-// translate runs a compiling child, and looks at what it left when it has ended.
-func (e *Executor) translate(ctx context.Context, path, code string) (k kept, err error) {
-	c, err := e.compilerFor(path, code)
-	if err != nil {
-		return k, err
-	}
-	if k.Verdict, err = c.answer(ctx, e.cfg.CompileTime); err != nil {
-		return k, err
-	}
-	k.Sum, err = sumOf(k.Verdict, code)
-	return k, err
+	return os.Rename(c.dir, entry)
 }

@@ -1,13 +1,16 @@
 package wasm
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -22,53 +25,73 @@ const (
 	crashed     = 2                // the exit code of a Go program that ran out of memory or panicked
 )
 
-// compiler is a child that waits for one module, compiles it, and ends.
+// compiler is a child that waits for one module, compiles it, and ends. It is
+// shut in, with the folder that it may write to, before it knows of any module.
 type compiler struct {
-	cmd            *exec.Cmd
-	orders         io.WriteCloser
-	stdout, stderr bytes.Buffer // to be read when it ended
+	cmd    *exec.Cmd
+	dir    string // in which codeDir is that folder; whoever has the compiler removes it
+	orders io.WriteCloser
+	says   *bufio.Reader
+	stderr bytes.Buffer // to be read when it ended
 }
 
-// startCompiler starts one. It ends with life, and when this process does.
-func startCompiler(life context.Context, sandbox string) (*compiler, error) {
-	c := &compiler{cmd: exec.CommandContext(life, sandbox, "compile")}
-	c.cmd.Env = []string{fmt.Sprintf("GOMAXPROCS=%d", min(runtime.NumCPU(), mostWorkers)), "GOGC=400", "GOMEMLIMIT=1GiB", "GOTRACEBACK=none"}
-	c.cmd.Stdout, c.cmd.Stderr = &limited{w: &c.stdout, left: maxVerdict}, &limited{w: &c.stderr, left: maxVerdict}
-	var err error
-	if c.orders, err = c.cmd.StdinPipe(); err != nil {
+// startCompiler starts one. It ends with the executor, and when this process does.
+func (e *Executor) startCompiler() (*compiler, error) {
+	dir, err := os.MkdirTemp(e.waste(), "compile-")
+	if err != nil {
 		return nil, err
 	}
+	code := filepath.Join(dir, codeDir)
+	c := &compiler{cmd: exec.CommandContext(e.life, e.sandbox, "compile", code), dir: dir}
+	c.cmd.Env = []string{fmt.Sprintf("GOMAXPROCS=%d", min(runtime.NumCPU(), mostWorkers)), "GOGC=400", "GOMEMLIMIT=1GiB", "GOTRACEBACK=none"}
+	c.cmd.Stderr = &limited{w: &c.stderr, left: maxVerdict}
+	var errs [3]error
+	errs[0] = os.Mkdir(code, 0o700)
+	c.orders, errs[1] = c.cmd.StdinPipe()
+	says, err := c.cmd.StdoutPipe()
+	errs[2] = err
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	c.says = bufio.NewReader(io.LimitReader(says, maxVerdict))
 	if err := c.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("the sandbox could not be started: %w", err)
+		return nil, errors.Join(fmt.Errorf("the sandbox could not be started: %w", err), os.RemoveAll(dir))
 	}
 	return c, nil
 }
 
 // order tells it what to do; the error says that it is not there any more.
-func (c *compiler) order(path, code string) error {
-	return json.NewEncoder(c.orders).Encode(control.Compile{Module: path, Cache: code})
+func (c *compiler) order(module []byte) error {
+	err := json.NewEncoder(c.orders).Encode(control.Compile{Bytes: len(module)})
+	if err == nil {
+		_, err = c.orders.Write(module)
+	}
+	return err
 }
 
-// end ends one whose answer nobody wants.
+// end ends it, whatever it does, and removes what it left where that is still there.
 func (c *compiler) end() {
 	_ = c.cmd.Process.Kill()
 	_ = c.cmd.Wait()
+	_ = os.RemoveAll(c.dir) // waste goes with the next start at the latest
 }
 
-// answer waits for what it found, and for its end; ctx ends it sooner.
+// answer waits for what it found; ctx ends it sooner. Its end isn't waited for:
+// what it should write afterwards would fail the checksum.
 func (c *compiler) answer(ctx context.Context, longest time.Duration) (v control.Verdict, err error) {
 	stop := context.AfterFunc(ctx, func() { _ = c.cmd.Process.Kill() })
 	defer stop()
+	if line, err := c.says.ReadBytes('\n'); err == nil {
+		return v, json.Unmarshal(line, &v)
+	}
 	err = c.cmd.Wait()
 	var exit *exec.ExitError
 	switch {
-	case err == nil:
-		return v, json.Unmarshal(c.stdout.Bytes(), &v)
-	case !errors.As(err, &exit):
+	case err != nil && !errors.As(err, &exit):
 		return v, err
 	case errors.Is(ctx.Err(), context.Canceled):
 		return v, errClosed
-	case ctx.Err() != nil || exit.ExitCode() < 0 || exit.ExitCode() == crashed:
+	case ctx.Err() != nil || exit != nil && (exit.ExitCode() < 0 || exit.ExitCode() == crashed):
 		return v, refuse("the module can't be compiled in %d s and the memory that a sandbox has; make it smaller or its functions shorter", int(longest.Seconds()))
 	default:
 		line, _, _ := strings.Cut(c.stderr.String(), "\n")
@@ -78,20 +101,20 @@ func (c *compiler) answer(ctx context.Context, longest time.Duration) (v control
 
 // compilerFor gives the compiler that waits, or starts one, and orders it to
 // compile. One that waits may have been killed meanwhile.
-func (e *Executor) compilerFor(path, code string) (*compiler, error) {
+func (e *Executor) compilerFor(module []byte) (*compiler, error) {
 	select {
 	case c := <-e.spare:
-		if c.order(path, code) == nil {
+		if c.order(module) == nil {
 			return c, nil
 		}
 		c.end()
 	default:
 	}
-	c, err := startCompiler(e.life, e.sandbox)
+	c, err := e.startCompiler()
 	if err != nil {
 		return nil, err
 	}
-	if err := c.order(path, code); err != nil {
+	if err := c.order(module); err != nil {
 		c.end()
 		return nil, fmt.Errorf("the sandbox does not answer: %w", err)
 	}
@@ -103,7 +126,7 @@ func (e *Executor) stock() {
 	if len(e.spare) == cap(e.spare) {
 		return
 	}
-	c, err := startCompiler(e.life, e.sandbox)
+	c, err := e.startCompiler()
 	if err != nil {
 		if e.life.Err() == nil {
 			e.cfg.Log.Warn("no spare compiler", "error", err)

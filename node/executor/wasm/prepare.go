@@ -24,7 +24,7 @@ func (e *Executor) Prepare(ctx context.Context, spec executor.Spec) (executor.Ex
 		return nil, fmt.Errorf("the workspace could not be made: %w", err)
 	}
 	x, err := e.prepare(ctx, dir, spec)
-	e.tidy()
+	e.tidy(tidyAfter)
 	if err != nil {
 		return nil, errors.Join(err, e.discard(dir))
 	}

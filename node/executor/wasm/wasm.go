@@ -113,7 +113,7 @@ func New(cfg Config) (*Executor, error) {
 	}
 	e.pool = newPool(path, e.boxes(), cfg.Spares, cfg.WarmFor, cfg.Log)
 	e.untidy.Store(true)
-	e.tidy()
+	e.tidy(0)
 	return e, nil
 }
 

@@ -115,11 +115,10 @@ type Report struct {
 	Again    bool  // the process waits for another execution of its client
 }
 
-// Compile is what a compiling child is asked for, as JSON on its stdin, which
-// stays open: when it closes the child ends.
+// Compile is what a compiling child is asked for, as a line of JSON on its stdin
+// that the module follows. It stays open: when it closes the child ends.
 type Compile struct {
-	Module string // path of the module
-	Cache  string // empty folder to compile into
+	Bytes int // of the module
 }
 
 // Verdict is what a compiling child answers on stdout.

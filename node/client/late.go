@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -12,7 +13,8 @@ import (
 	"souk/protocol/market"
 )
 
-// maxLate bounds the leases that one exchange of status catches up with.
+// maxLate bounds the leases that one exchange of status catches up with. Those
+// that wait for a person's decision come after all others.
 const maxLate = 16
 
 // shownLeases is how leases stand at their provider, as it shows them; without
@@ -69,7 +71,7 @@ func (e *Engine) catchUpWithAll(ctx context.Context, p peer.ID, late []market.Ha
 
 // late are those leases, and forgets the disputes that are none any more.
 func (e *Engine) late(ctx context.Context, p peer.ID, seen shownLeases) (hashes []market.Hash, err error) {
-	var late []ledger.Lease
+	var late []lateLease
 	err = e.cfg.Ledger.Update(ctx, func(tx *ledger.Tx) error {
 		d, err := readDisputes(tx, p.String())
 		if err != nil {
@@ -93,7 +95,7 @@ func (e *Engine) late(ctx context.Context, p peer.ID, seen shownLeases) (hashes 
 			switch known := d.of(h); {
 			case s.onRecord(known):
 			case s.isLate(l, known):
-				late = append(late, l)
+				late = append(late, lateLease{l, known})
 			case !known.Lease.IsZero():
 				over = append(over, h)
 			}
@@ -107,11 +109,32 @@ func (e *Engine) late(ctx context.Context, p peer.ID, seen shownLeases) (hashes 
 			}
 		})
 	})
-	slices.SortFunc(late, func(a, b ledger.Lease) int { return compare(a.Created, b.Created) })
+	slices.SortFunc(late, lateLease.compare)
 	for _, l := range late {
 		hashes = append(hashes, l.Hash)
 	}
 	return hashes, err
+}
+
+// lateLease is one of them, and what is known of its dispute.
+type lateLease struct {
+	ledger.Lease
+	known disputed
+}
+
+// compare orders the leases that nobody has looked at yet, the oldest first,
+// before those that were refused, of which the one that was looked at longest ago
+// is first: what its provider is paid meanwhile may have made room for it.
+func (a lateLease) compare(b lateLease) int {
+	return cmp.Or(compare(a.looked(), b.looked()), compare(a.Created, b.Created))
+}
+
+// looked is when it was last refused, Unix ms; 0: never.
+func (a lateLease) looked() uint64 {
+	if a.known.Seq == 0 {
+		return 0
+	}
+	return a.known.At
 }
 
 // onRecord tells that a person has decided on a dispute, or has to.

@@ -15,26 +15,8 @@ import (
 func TestWhatALostLeaseGivesBackCoversAnother(t *testing.T) {
 	f := newFake(t, script{price: latePrice, idle: true, strict: true})
 	a := newActor(t, f)
-	e := a.start(nil)
-	var jobs []string
-	for range 3 {
-		id := once(t, e)
-		requireRunning(t, e, id)
-		jobs = append(jobs, id)
-	}
-	f.hide()
-	a.stop() // breaks the conversations off
-	e = a.start(nil)
-	var lost []client.ExecutionInfo
-	for _, id := range jobs {
-		lost = append(lost, requireLost(t, e, id).Executions...)
-	}
-	first := f.leaseOf(t, lost[0])
-	f.mu.Lock()
-	first.started = time.Now().Add(-1100 * time.Millisecond) // more than a tick
-	f.script.idle = false
-	f.mu.Unlock()
-	f.last(first)
+	lost := losesAtOnce(t, a, f, 3)
+	first := f.endsAfter(t, lost[0], 1100*time.Millisecond) // more than a tick
 	for _, x := range lost[1:] {
 		f.receipt(f.leaseOf(t, x), 1, market.ProviderFailed, &market.Body{Cause: "failed"})
 	}
@@ -44,10 +26,44 @@ func TestWhatALostLeaseGivesBackCoversAnother(t *testing.T) {
 	require.True(t, dear.Paid.Less(r.Charged) && !ch.Voucher.Less(r.Charged), "the test is broken")
 
 	f.appear()
-	runOne(t, e)
+	runOne(t, a.engine)
 	for _, x := range lost {
 		requirePaidLate(t, a, f, x)
 	}
+}
+
+// losesAtOnce has so many jobs run on a provider, and loses all of their leases.
+func losesAtOnce(t *testing.T, a *actor, f *fake, n int) (lost []client.ExecutionInfo) {
+	t.Helper()
+	e := a.start(nil)
+	var jobs []string
+	for range n {
+		id := once(t, e)
+		requireRunning(t, e, id)
+		jobs = append(jobs, id)
+	}
+	f.hide()
+	a.stop() // breaks the conversations off
+	e = a.start(nil)
+	for _, id := range jobs {
+		lost = append(lost, requireLost(t, e, id).Executions...)
+	}
+	f.mu.Lock()
+	f.script.idle = false
+	f.mu.Unlock()
+	return lost
+}
+
+// endsAfter signs a lease's last receipt while nobody is attached, as if it had
+// run for so long.
+func (f *fake) endsAfter(t *testing.T, x client.ExecutionInfo, ran time.Duration) *fakeLease {
+	t.Helper()
+	l := f.leaseOf(t, x)
+	f.mu.Lock()
+	l.started = time.Now().Add(-ran)
+	f.mu.Unlock()
+	f.last(l)
+	return l
 }
 
 func requireRunning(t *testing.T, e *client.Engine, id string) {

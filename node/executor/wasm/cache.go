@@ -147,7 +147,7 @@ func (e *Executor) fill(ctx context.Context, path, entry string) error {
 	if err != nil {
 		return err
 	}
-	c, err := e.compilerFor(module)
+	c, verdict, err := e.translate(ctx, module)
 	if err != nil {
 		return err
 	}
@@ -158,10 +158,7 @@ func (e *Executor) fill(ctx context.Context, path, entry string) error {
 			c.end()
 		}()
 	}()
-	var k kept
-	if k.Verdict, err = c.answer(ctx, e.cfg.CompileTime); err != nil {
-		return err
-	}
+	k := kept{Verdict: verdict}
 	if k.Sum, err = sumOf(k.Verdict, filepath.Join(c.dir, codeDir)); err != nil {
 		return err
 	}

@@ -89,3 +89,17 @@ func TestAKilledSpareCompilerIsReplaced(t *testing.T) {
 	}
 	require.NoError(t, e.Close(false))
 }
+
+// A compiler that was killed with its order in hand, because others took the
+// machine's memory say, was taken for what its module did.
+func TestACompilerThatIsKilledAtWorkIsReplaced(t *testing.T) {
+	t.Parallel()
+	src := &executortest.Source{}
+	e, err := wasm.New(wasm.Config{Dir: t.TempDir(), SandboxPath: built.sandbox, Source: src, Spares: 1})
+	require.NoError(t, err)
+	killed, err := e.KillCompilerOnceOrdered()
+	require.NoError(t, err)
+	runs(t, e, smallJob(t, src, module(noArgs, oneFunc, exported, empty)))
+	require.True(t, killed(), "the test is broken")
+	require.NoError(t, e.Close(false))
+}

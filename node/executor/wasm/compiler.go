@@ -76,6 +76,14 @@ func (c *compiler) end() {
 	_ = os.RemoveAll(c.dir) // waste goes with the next start at the latest
 }
 
+// errKilled is a compiler that somebody else ended: the kernel, for want of memory
+// that its module or another process took, or a person.
+var errKilled = errors.New("the compiler was killed")
+
+func tooMuch(longest time.Duration) error {
+	return refuse("the module can't be compiled in %d s and the memory that a sandbox has; make it smaller or its functions shorter", int(longest.Seconds()))
+}
+
 // answer waits for what it found; ctx ends it sooner. Its end isn't waited for:
 // what it should write afterwards would fail the checksum.
 func (c *compiler) answer(ctx context.Context, longest time.Duration) (v control.Verdict, err error) {
@@ -91,15 +99,39 @@ func (c *compiler) answer(ctx context.Context, longest time.Duration) (v control
 		return v, err
 	case errors.Is(ctx.Err(), context.Canceled):
 		return v, errClosed
-	case ctx.Err() != nil || exit != nil && (exit.ExitCode() < 0 || exit.ExitCode() == crashed):
-		return v, refuse("the module can't be compiled in %d s and the memory that a sandbox has; make it smaller or its functions shorter", int(longest.Seconds()))
+	case ctx.Err() == nil && exit != nil && exit.ExitCode() < 0:
+		return v, errKilled
+	case ctx.Err() != nil || exit != nil && exit.ExitCode() == crashed:
+		return v, tooMuch(longest)
 	default:
 		line, _, _ := strings.Cut(c.stderr.String(), "\n")
 		return v, fmt.Errorf("the module could not be compiled: %.300s", line)
 	}
 }
 
-// compilerFor gives the compiler that waits, or starts one, and orders it to
+// translate has a module compiled. Where the compiler is killed a fresh one tries
+// again, and only then it is the module's fault. The compiler that answered has the
+// machine code, and is to be ended.
+func (e *Executor) translate(ctx context.Context, module []byte) (c *compiler, v control.Verdict, err error) {
+	order := e.compilerFor
+	for range 2 {
+		if c, err = order(module); err != nil {
+			return nil, v, err
+		}
+		if v, err = c.answer(ctx, e.cfg.CompileTime); err == nil {
+			return c, v, nil
+		}
+		c.end()
+		if !errors.Is(err, errKilled) {
+			return nil, v, err
+		}
+		e.cfg.Log.Warn("a compiler was killed in the middle of its work")
+		order = e.freshCompilerFor
+	}
+	return nil, v, tooMuch(e.cfg.CompileTime)
+}
+
+// compilerFor gives the compiler that waits, or a fresh one, with the order to
 // compile. One that waits may have been killed meanwhile.
 func (e *Executor) compilerFor(module []byte) (*compiler, error) {
 	select {
@@ -110,6 +142,10 @@ func (e *Executor) compilerFor(module []byte) (*compiler, error) {
 		c.end()
 	default:
 	}
+	return e.freshCompilerFor(module)
+}
+
+func (e *Executor) freshCompilerFor(module []byte) (*compiler, error) {
 	c, err := e.startCompiler()
 	if err != nil {
 		return nil, err

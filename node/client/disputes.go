@@ -57,9 +57,6 @@ func editDisputes(tx *ledger.Tx, p string, edit func(*disputes)) error {
 		return err
 	}
 	edit(&d)
-	if more := len(d.Leases) - maxDisputes; more > 0 {
-		d.Leases = d.Leases[more:]
-	}
 	raw, err := json.Marshal(d)
 	if err != nil {
 		return err
@@ -86,6 +83,9 @@ func (d *disputes) set(x disputed) {
 		return
 	}
 	d.Leases = append(d.Leases, x)
+	if more := len(d.Leases) - maxDisputes; more > 0 {
+		d.Leases = d.Leases[more:]
+	}
 }
 
 func (d *disputes) drop(lease market.Hash) {

@@ -45,7 +45,6 @@ func (s shownLeases) note(d books.Shown, known ledger.Lease) {
 // exchanged: after a restart, another lost lease, or a refusal for want of cover.
 func (e *Engine) catchUp(ctx context.Context, p peer.ID, seen shownLeases) error {
 	late, err := e.late(ctx, p, seen)
-	late = late[:min(len(late), maxLate)]
 	for err == nil && len(late) > 0 {
 		var refused []market.Hash
 		if refused, err = e.catchUpWithAll(ctx, p, late, seen); len(refused) == len(late) {
@@ -69,10 +68,10 @@ func (e *Engine) catchUpWithAll(ctx context.Context, p peer.ID, late []market.Ha
 	return refused, nil
 }
 
-// late are those leases, and forgets the disputes that are none any more.
-func (e *Engine) late(ctx context.Context, p peer.ID, seen shownLeases) (hashes []market.Hash, err error) {
+// late are those leases, as many as are gone on with at once, and forgets the disputes that are none any more.
+func (e *Engine) late(ctx context.Context, p peer.ID, seen shownLeases) ([]market.Hash, error) {
 	var late []lateLease
-	err = e.cfg.Ledger.Update(ctx, func(tx *ledger.Tx) error {
+	err := e.cfg.Ledger.Update(ctx, func(tx *ledger.Tx) error {
 		d, err := readDisputes(tx, p.String())
 		if err != nil {
 			return err
@@ -109,11 +108,16 @@ func (e *Engine) late(ctx context.Context, p peer.ID, seen shownLeases) (hashes 
 			}
 		})
 	})
+	return first(late), err
+}
+
+// first are the leases that one exchange goes on with.
+func first(late []lateLease) (hashes []market.Hash) {
 	slices.SortFunc(late, lateLease.compare)
-	for _, l := range late {
+	for _, l := range late[:min(len(late), maxLate)] {
 		hashes = append(hashes, l.Hash)
 	}
-	return hashes, err
+	return hashes
 }
 
 // lateLease is one of them, and what is known of its dispute.

@@ -24,6 +24,9 @@ func LimitRows() []limit.Limit {
 		limit.Time("age of a plan", planLife, "it is forgotten"),
 		limit.Of("peers asked in one search", maxAsked, "the others are not asked"),
 		limit.Of("plans that are kept", maxPlans, "the oldest is forgotten"),
+		limit.Time("one provider's answer to a request for a quote", quoteWait, "it is left out of this search"),
+		limit.Of("lost leases of a provider that are paid late at once", maxLate, "the others wait until its status is next exchanged"),
+		limit.Of("lost leases of a provider of which more is known than its receipts", maxDisputes, "the oldest is forgotten; it is then a person's to pay"),
 	)...)
 }
 

@@ -3,7 +3,9 @@ package client
 import (
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -15,6 +17,7 @@ import (
 	"souk/node/ledger"
 	"souk/protocol/lease"
 	"souk/protocol/market"
+	"souk/protocol/offer"
 	"souk/protocol/wire"
 )
 
@@ -116,5 +119,38 @@ func TestLimits(t *testing.T) {
 			}
 			return limittest.Refused(p.take("0") != nil)
 		},
+		"one provider's answer to a request for a quote": func(t *testing.T, n int64) (err error) {
+			synctest.Test(t, func(t *testing.T) { err = quoteAfter(t, limittest.Wait(n)) })
+			return err
+		},
+		"lost leases of a provider that are paid late at once": func(_ *testing.T, n int64) error {
+			return limittest.Refused(len(first(make([]lateLease, n))) == int(n))
+		},
+		"lost leases of a provider of which more is known than its receipts": func(_ *testing.T, n int64) error {
+			d := disputes{}
+			for i := range n {
+				d.set(disputed{Lease: market.Hash{byte(i), byte(i >> 8)}})
+			}
+			return limittest.Refused(d.index(market.Hash{}) >= 0)
+		},
 	})
+}
+
+// quoteAfter asks a provider for a quote that answers after so long, and tells
+// whether its answer was waited for.
+func quoteAfter(t *testing.T, takes time.Duration) error {
+	key, _, err := crypto.GenerateSecp256k1Key(rand.Reader)
+	require.NoError(t, err)
+	signer, err := market.NewSigner(key)
+	require.NoError(t, err)
+	p, err := peer.IDFromPrivateKey(key)
+	require.NoError(t, err)
+	s := &slowStream{takes: takes, reset: make(chan struct{})}
+	e := &Engine{
+		cfg:   Config{Host: oneStream{raw: s}, Network: "test", Clock: SystemClock(), Log: slog.New(slog.DiscardHandler), Supplier: func(peer.ID) {}},
+		chain: market.NoChain("test"), side: books.NewSide(market.NoChain("test"), signer),
+	}
+	need := Need{CPU: 1, Memory: 1 << 20, Disk: 1 << 20, Executor: "wasm", Time: time.Minute}
+	e.askQuote(t.Context(), &candidate{offer: offer.Offer{Peer: p}, time: time.Minute}, need)
+	return limittest.Refused(s.answered)
 }

@@ -84,7 +84,7 @@ func (e *Executor) fillOnce(ctx context.Context, key, path, entry string) error 
 			return nil, nil
 		}
 		// Others may wait for this one: it doesn't end with the first of them.
-		ctx, cancel := context.WithTimeout(e.life, e.cfg.CompileTime)
+		ctx, cancel := e.compileContext()
 		defer cancel()
 		e.untidy.Store(true)
 		return nil, e.fill(ctx, path, entry)
@@ -95,6 +95,11 @@ func (e *Executor) fillOnce(ctx context.Context, key, path, entry string) error 
 	case r := <-answer:
 		return r.Err
 	}
+}
+
+// compileContext lasts as long as compiling one module may.
+func (e *Executor) compileContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(e.life, e.cfg.CompileTime)
 }
 
 // tidyAfter is how long the job whose module was compiled has the processor to itself.

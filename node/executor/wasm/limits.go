@@ -8,5 +8,6 @@ import (
 func LimitRows() []limit.Limit {
 	return limit.In("node/executor/wasm",
 		limit.Size("memory of a WASM job", maxMemory, "the job doesn't start"),
+		limit.Time("compiling a WASM module", compileTime, "the job doesn't start"),
 	)
 }

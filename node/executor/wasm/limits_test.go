@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -17,6 +18,16 @@ func TestLimits(t *testing.T) {
 			return validate(executor.Spec{
 				ID: "a1", Owner: "peer", Module: some, Limits: executor.Limits{Memory: n, Disk: 1, Log: 1, Time: time.Second},
 			})
+		},
+		"compiling a WASM module": func(t *testing.T, n int64) (err error) {
+			synctest.Test(t, func(t *testing.T) {
+				e := &Executor{cfg: Config{}.withDefaults(), life: t.Context()}
+				ctx, cancel := e.compileContext()
+				defer cancel()
+				<-time.After(limittest.Wait(n))
+				err = ctx.Err()
+			})
+			return err
 		},
 	})
 }

@@ -16,6 +16,7 @@
 package wasm
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -84,15 +85,7 @@ func New(cfg Config) (*Executor, error) {
 	if cfg.Source == nil || cfg.Dir == "" || cfg.Spares < 0 || min(cfg.CompileTime, cfg.WarmFor) < 0 {
 		return nil, errors.New("the wasm executor needs a folder, a source, and spares and times that are not negative")
 	}
-	if cfg.WarmFor == 0 {
-		cfg.WarmFor = warmFor
-	}
-	if cfg.CompileTime == 0 {
-		cfg.CompileTime = compileTime
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.Default()
-	}
+	cfg = cfg.withDefaults()
 	dir, err := filepath.Abs(cfg.Dir)
 	if err != nil {
 		return nil, err
@@ -115,6 +108,14 @@ func New(cfg Config) (*Executor, error) {
 	e.untidy.Store(true)
 	e.tidy(0)
 	return e, nil
+}
+
+func (c Config) withDefaults() Config {
+	c.WarmFor, c.CompileTime = cmp.Or(c.WarmFor, warmFor), cmp.Or(c.CompileTime, compileTime)
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c
 }
 
 // The folders in Config.Dir.

@@ -165,6 +165,7 @@ func TestABodyThatIsNoRecordIsRefused(t *testing.T) {
 		"bytes beyond the end":     {strings.Repeat("h", 32) + "\x01p\x09b", &Quote{}},
 		"a seq above 32 bits":      {strings.Repeat("h", 32) + "\xff\xff\xff\xff\x7f", &Receipt{}},
 		"an amount above 128 bits": {strings.Repeat("h", 32) + "\x00\x11" + strings.Repeat("a", 17), &Voucher{}},
+		"a flag of two":            {strings.Repeat("h", 32) + strings.Repeat("\x00", 5) + strings.Repeat("h", 32) + "\x00\x00\x02", &Quote{}},
 		"a list beyond the end":    {"\x00\xff\xff\xff\xff\x7f\x00", &Peer{}},
 	} {
 		v := append([]byte{version}, c.body...)

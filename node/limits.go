@@ -12,6 +12,7 @@ import (
 	"souk/node/control"
 	"souk/node/executor"
 	"souk/node/executor/docker"
+	"souk/node/executor/docker/egress"
 	"souk/node/executor/wasm"
 	"souk/node/identity"
 	"souk/node/image"
@@ -38,7 +39,7 @@ func Limits(c config.Config) []limit.Limit {
 		wire.LimitRows(), market.LimitRows(), offer.LimitRows(), run.LimitRows(), protoblob.LimitRows(), status.LimitRows(),
 		challenge.LimitRows(), receiptfile.LimitRows(),
 		books.LimitRows(), provider.LimitRows(), client.LimitRows(), prover.LimitRows(), blob.LimitRows(), p2p.LimitRows(),
-		executor.LimitRows(), wasm.LimitRows(), docker.LimitRows(),
+		executor.LimitRows(), wasm.LimitRows(), docker.LimitRows(), egress.LimitRows(),
 		image.LimitRows(), jobfile.LimitRows(), config.LimitRows(), identity.LimitRows(), control.LimitRows(), ledger.LimitRows(),
 	)
 	for i, l := range all {

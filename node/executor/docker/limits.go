@@ -11,5 +11,6 @@ func LimitRows() []limit.Limit {
 		limit.Size("configuration of an image", maxConfig, refused),
 		limit.Of("layers of an image", maxLayers, refused),
 		limit.Size("image, unpacked", defaultMaxImage, refused).By("docker.max_image"),
+		limit.Time("silence of an image's registry", silence, "another provider is tried"),
 	)
 }

@@ -1,9 +1,14 @@
 package docker
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -45,6 +50,17 @@ func TestLimits(t *testing.T) {
 				layers[i], names[i] = layer, "l.tar"
 			}
 			return archived(t, 1<<20, good[0], entry{name: "c.json", content: configOf(layers...)}, entry{name: "manifest.json", content: manifestOf(names...)})
+		},
+		"silence of an image's registry": func(t *testing.T, n int64) (err error) {
+			synctest.Test(t, func(*testing.T) {
+				here, there := net.Pipe()
+				defer here.Close()
+				defer time.AfterFunc(limittest.Wait(n), func() { _ = there.Close() }).Stop()
+				if _, err = (impatient{here}).Read(make([]byte, 1)); errors.Is(err, io.EOF) {
+					err = nil // it was waited for
+				}
+			})
+			return err
 		},
 		"image, unpacked": func(t *testing.T, n int64) error {
 			most := configured(t).MaxImage

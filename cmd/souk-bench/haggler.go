@@ -64,16 +64,21 @@ func (g gate) Find(ctx context.Context, keys []p2p.Key, _ int) <-chan peer.AddrI
 	return found
 }
 
-// unattached is a host that attaches to no lease once its owner stands still.
+// unattached is a host that attaches to no lease once its owner stands still, nor
+// asks for offers: those of hundreds of jobs at once would hold up the first negotiations.
 type unattached struct {
 	host.Host
 	still *atomic.Bool
 }
 
 func (u unattached) NewStream(ctx context.Context, p peer.ID, ids ...protocol.ID) (network.Stream, error) {
-	if u.still.Load() && slices.Contains(ids, wire.RunProtocol) {
+	switch {
+	case !u.still.Load():
+	case slices.Contains(ids, wire.RunProtocol):
 		<-ctx.Done()
 		return nil, ctx.Err()
+	case slices.Contains(ids, wire.OfferProtocol):
+		return nil, errors.New("the offer is known")
 	}
 	return u.Host.NewStream(ctx, p, ids...)
 }

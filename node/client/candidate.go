@@ -48,10 +48,11 @@ type candidate struct {
 	remedy string // of a dispute
 	note   string // what is worth knowing about one that fits
 
-	request []byte // what the quote answers
-	hold    bool   // its devices are challenged under the lease
-	quoted  *lease.Quoted
-	expires time.Duration // of the quote, on the monotonic clock
+	request  []byte // what the quote answers
+	hold     bool   // its devices are challenged under the lease
+	quoted   *lease.Quoted
+	expires  time.Duration // of the quote, on the monotonic clock
+	requoted int           // times that a quote was outdated
 }
 
 func (c *candidate) out(m miss, code wire.Code, format string, args ...any) {

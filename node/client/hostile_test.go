@@ -218,6 +218,26 @@ func TestAcceptsAndAnswersGetLost(t *testing.T) {
 	}
 }
 
+// Nobody pauses, nor searches, for a quote that the provider gives anew.
+func TestAnOutdatedQuoteIsAskedForAnewAtOnce(t *testing.T) {
+	for _, code := range []wire.Code{wire.Credit, wire.Expired} {
+		t.Run(string(code), func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t, script{price: 360_000, ticks: 1, hurried: 3, hurry: code})
+			a := newActor(t, f)
+			a.times.Busy = time.Hour
+			e := a.start(nil)
+			id, err := e.Submit(t.Context(), spec(t, nil), "")
+			require.NoError(t, err)
+			_, last := finished(t, e, id)
+			require.Equal(t, "job", last.Source, last.Text)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			require.Equal(t, 4, f.quoted)
+		})
+	}
+}
+
 func TestCancelStopsAndStillBringsTheOutputs(t *testing.T) {
 	f := newFake(t, script{price: 360_000, forever: true, output: "partial"})
 	a := newActor(t, f)

@@ -57,7 +57,8 @@ func (r *runner) place(ctx context.Context, j ledger.Job, before []ledger.Lease)
 }
 
 // leaseAny leases the first of the candidates that takes the lease. Where all
-// that quoted refuse it, the next ones are asked for quotes.
+// that quoted refuse it, the next ones are asked for quotes, and those again whose
+// quotes were outdated.
 func (r *runner) leaseAny(ctx context.Context, j ledger.Job, n Need, cs []*candidate) (l ledger.Lease, why *wire.Refusal, err error) {
 	for {
 		var no *wire.Refusal
@@ -97,11 +98,30 @@ func (r *runner) leaseOne(ctx context.Context, j ledger.Job, cs []*candidate) (l
 		if isLedger(err) || ctx.Err() != nil {
 			return l, nil, errors.Join(err, ctx.Err())
 		}
-		c.out(missRefused, refusalOf(err), "%v", err)
-		why = wire.Refuse(c.code, "%s can't be leased: %v", shown(c.offer.Peer), err)
+		why = wire.Refuse(refusalOf(err), "%s can't be leased: %v", shown(c.offer.Peer), err)
+		if !c.outdated(err) {
+			c.out(missRefused, why.Code, "%v", err)
+		}
 		r.notice(why.Code, "%v", why)
 	}
 	return l, why, nil
+}
+
+// requotes is how often one provider is asked for a new quote, for one
+// lease, because it wouldn't take its last one any more.
+const requotes = 3
+
+// outdated tells that the quote isn't taken any more, and that a new one may
+// be: other leases used up the credit that it gave, say, or it ran out. The
+// candidate is then without a quote, and goes on fitting.
+func (c *candidate) outdated(err error) bool {
+	var no *declined
+	if !errors.As(err, &no) || !slices.Contains([]wire.Code{wire.Credit, wire.Expired}, no.Code) || c.requoted >= requotes {
+		return false
+	}
+	c.requoted++
+	c.quoted = nil
+	return true
 }
 
 // nobody ends a job for which there is no (further) provider.

@@ -51,7 +51,8 @@ type Times struct {
 	Find time.Duration
 	// Alone is how long a search looks under the likeliest key alone. Default 1 s.
 	Alone time.Duration
-	// Recent is how long a search counts for other jobs with the same need. Default 2 s; negative: not at all.
+	// Recent is how long a search counts for other jobs with the same need, that haven't searched yet.
+	// Default 10 s; negative: not at all.
 	Recent time.Duration
 	// Lost is how long a provider may be silent, or a transfer stand still,
 	// before its lease counts as lost. Default 60 s; it must be longer than
@@ -143,7 +144,7 @@ func (t *Times) setDefaults() {
 		value time.Duration
 	}{
 		{&t.Find, 8 * time.Second},
-		{&t.Recent, 2 * time.Second},
+		{&t.Recent, 10 * time.Second},
 		{&t.Alone, time.Second},
 		{&t.Lost, defaultLost},
 		{&t.Redial, 250 * time.Millisecond},

@@ -25,6 +25,8 @@ const (
 	askOffer   = 5 * time.Second
 	maxKnown   = 32 // peers that were good before, asked too
 	maxOffers  = 1024
+	// recentAgain is how long a search counts for a job that has searched before.
+	recentAgain = 2 * time.Second
 )
 
 // find gives the newest offers that could be had, nearest cells first, and
@@ -47,8 +49,11 @@ func (e *Engine) find(ctx context.Context, n Need, fits func(offer.Offer) bool) 
 		k.first, k.others = append(k.first, k.others...), nil
 	}
 	fresh := e.cfg.Times.Recent
-	if n.All {
+	switch {
+	case n.All:
 		fresh = 0 // somebody wants to know who is there now
+	case n.again:
+		fresh = min(fresh, recentAgain)
 	}
 	e.searches.share(ctx, fmt.Sprint(k, n.All), fresh, e.cfg.Clock.Mono, func() bool { return countFit(e.cachedOffers(), fits) > 0 }, func() {
 		s.narrow(ctx, k, known)

@@ -29,6 +29,7 @@ type Need struct {
 	Challenge      bool     // the devices, before a quote of them is asked for
 
 	avoid map[peer.ID]bool // failed this job already
+	again bool             // a search for this job found nobody who took it, or who did it well
 }
 
 const (

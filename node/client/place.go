@@ -25,6 +25,7 @@ func (r *runner) place(ctx context.Context, j ledger.Job, before []ledger.Lease)
 		if err != nil {
 			return false, err
 		}
+		n.again = round > 1 || len(before) > 0
 		plan, cs, err := r.quotes(ctx, n, j)
 		if wire.IsCode(err, wire.ClockSkew) {
 			return true, r.nobody(ctx, j, before, wire.AsRefusal(err))

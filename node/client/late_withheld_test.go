@@ -1,6 +1,8 @@
 package client_test
 
 import (
+	"encoding/json"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -73,6 +75,23 @@ func TestOutputsWithheldInSilenceAreNotPaidLate(t *testing.T) {
 
 // Nor is a lease whose devices didn't stand their challenge.
 func TestAnUnprovenLeaseIsNotPaidLate(t *testing.T) {
+	noneIsPaidOf(t, func(tx *ledger.Tx, l ledger.Lease) error {
+		l.Unproven = true
+		return tx.PutLease(l)
+	})
+}
+
+// Nor is one whose provider signed what can't be honest.
+func TestALeaseThatItsProviderCheatedOnIsNotPaidLate(t *testing.T) {
+	noneIsPaidOf(t, func(tx *ledger.Tx, l ledger.Lease) error {
+		raw, err := json.Marshal(client.Evidence{Lease: l.Hash, Peer: l.Peer, Code: string(market.FaultEquivocation)})
+		return errors.Join(err, tx.PutMeta("client/evidence/"+l.Hash.Hex(), raw))
+	})
+}
+
+// noneIsPaidOf loses a lease of which the client notes something before.
+func noneIsPaidOf(t *testing.T, note func(*ledger.Tx, ledger.Lease) error) {
+	t.Helper()
 	s := lateScript()
 	s.strict = false
 	f := newFake(t, s)
@@ -92,8 +111,7 @@ func TestAnUnprovenLeaseIsNotPaidLate(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		l.Unproven = true
-		return tx.PutLease(l)
+		return note(tx, l)
 	}))
 	f.endAlone()
 	finished(t, e, id)

@@ -27,6 +27,11 @@ func (f *fake) Attach(ctx context.Context, client peer.ID, at run.Attach, c *run
 		f.mu.Unlock()
 		return wire.Refuse(wire.ShuttingDown, "nobody is here")
 	}
+	if f.appeared && f.script.hurriedLate > 0 {
+		f.script.hurriedLate--
+		f.mu.Unlock()
+		return wire.Refuse(wire.RateLimited, "slower")
+	}
 	if l.attaches++; l.started.IsZero() {
 		l.started = time.Now()
 	}

@@ -52,5 +52,6 @@ type script struct {
 	strict        bool          // takes no lease whose voucher doesn't cover what it has signed, too
 	sly           bool          // shows a channel's leases without their last receipts and countersignatures
 	idle          bool          // runs until it is cancelled, without a receipt
+	hurriedLate   int           // attaches that come too fast once it has appeared again
 	deafToLast    bool          // loses the first countersignatures on the last receipt
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -11,6 +12,7 @@ import (
 	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/market"
+	"souk/protocol/wire"
 )
 
 // maxLate bounds the leases that one exchange of status catches up with. Those
@@ -159,7 +161,8 @@ func (s shownLease) isLate(l ledger.Lease, known disputed) bool {
 }
 
 // catchUpWith goes on with one of them, and tells whether all is paid of it that
-// may be. One that its provider has no time for now is left for another time.
+// may be. One that its provider has no time for now is left for another time, and
+// where this node asks too fast it asks again.
 func (e *Engine) catchUpWith(ctx context.Context, p peer.ID, h market.Hash, s shownLease) (paid bool, err error) {
 	l, known, err := e.disputed(ctx, h)
 	if err != nil {
@@ -169,6 +172,9 @@ func (e *Engine) catchUpWith(ctx context.Context, p peer.ID, h market.Hash, s sh
 	if known.Silence || s.newest.Seq <= l.Countersigned.Seq {
 		var no *notPaid
 		err := e.payLate(ctx, p, l, s.newest, leave{lost: known.Silence})
+		for wire.IsCode(err, wire.RateLimited) && pause(ctx, hurryPause+rand.N(hurryPause), nil) {
+			err = e.payLate(ctx, p, l, s.newest, leave{lost: known.Silence})
+		}
 		switch {
 		case errors.As(err, &no):
 			s.newest, why = no.receipt, no.why

@@ -100,7 +100,9 @@ func TestALeaseThatWasLostInASilenceIsPaidLate(t *testing.T) {
 	for name, restart := range map[string]bool{"in one life": false, "after a restart": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t, lateScript())
+			s := lateScript()
+			s.hurriedLate = 2 // it asks again
+			f := newFake(t, s)
 			a := newActor(t, f)
 			lost := loses(t, a, f, true)
 			l, _ := leaseOf(t, a, lost.Executions[0])

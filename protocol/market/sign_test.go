@@ -104,6 +104,9 @@ func TestAPeerIDInAnotherEncodingIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	_, err = market.AddressOf(peer.ID(id))
 	require.ErrorIs(t, err, market.ErrKeyType)
+	lying := append([]byte{0x00, 0x25, 0x08, 0x02, 0x12, 0x21}, uncompressed...) // with the lengths of the one encoding
+	_, err = market.AddressOf(peer.ID(lying))
+	require.ErrorIs(t, err, market.ErrKeyType)
 }
 
 func TestAPeerIDAroundNoPointOfTheCurveIsRefused(t *testing.T) {

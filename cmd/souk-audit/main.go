@@ -97,7 +97,10 @@ func tell(w io.Writer, r audit.Report, asJSON bool) error {
 	}
 	var b strings.Builder
 	for _, p := range r.Problems {
-		fmt.Fprintf(&b, "lease %s, channel %s: %s\n", p.Lease.Hex()[:10], p.Channel.Hex()[:10], p.Sentence)
+		if !p.Lease.IsZero() { // else it is the whole channel's
+			fmt.Fprintf(&b, "lease %s, ", p.Lease.Hex()[:10])
+		}
+		fmt.Fprintf(&b, "channel %s: %s\n", p.Channel.Hex()[:10], p.Sentence)
 	}
 	fmt.Fprintf(&b, "%d leases with %d receipts on %d channels: %s USD countersigned; a client has at most %s USD vouchered beyond that on a channel, a provider at most %s USD charged beyond it on a lease\n",
 		r.Leases, r.Receipts, r.Channels, money.Format(r.Countersigned), money.Format(r.Ahead), money.Format(r.Owed))

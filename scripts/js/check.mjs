@@ -3,7 +3,7 @@
 import { computeChannelId } from "@x402/evm/batch-settlement/client";
 import { readFileSync } from "node:fs";
 import * as data from "./data.mjs";
-import { digest, noChain, signer, typeHash } from "./eip712.mjs";
+import { digest, keccak256, noChain, signer, typeHash } from "./eip712.mjs";
 import * as peers from "./peers.mjs";
 
 const { equal } = peers;
@@ -17,6 +17,7 @@ async function typed(vectors) {
     const hash = digest(v.type, v.message, chain);
     equal(`digest of ${v.name}`, hash, v.digest);
     equal(`type of ${v.name}`, v.preimage.slice(0, 64), typeHash(v.type).slice(2));
+    equal(`hash of the struct of ${v.name}`, keccak256(`0x${v.preimage}`).slice(2), v.hashStruct.replace(/^0x/, ""));
     equal(`CID of ${v.name}`, data.keccakCID(v.hashStruct), v.cid);
     equal(`signer of ${v.name}`, await signer(hash, Buffer.from(v.signature, "hex")), v.signer);
   }

@@ -100,18 +100,24 @@ func run(ctx context.Context, args []string, all []figure, out, progress io.Writ
 	return err
 }
 
+// choose gives the figures that the names mean: the one of that name, else those
+// whose names begin so, or the one that also gives the result of that name.
 func choose(all []figure, only []string) []figure {
 	if len(only) == 0 {
 		return all
 	}
 	var chosen []figure
 	for _, f := range all {
-		for _, name := range only {
-			if strings.HasPrefix(f.name, name) {
-				chosen = append(chosen, f)
-				break
-			}
+		if slices.ContainsFunc(only, func(name string) bool { return f.isMeant(name, all) }) {
+			chosen = append(chosen, f)
 		}
 	}
 	return chosen
+}
+
+func (f figure) isMeant(name string, all []figure) bool {
+	if slices.ContainsFunc(all, func(other figure) bool { return other.name == name }) {
+		return f.name == name
+	}
+	return strings.HasPrefix(f.name, name) || strings.HasPrefix(name, f.name+"-")
 }

@@ -95,3 +95,16 @@ func TestMedian(t *testing.T) {
 	require.False(t, goal{}.met(0))
 	require.False(t, against("x", 1, "s", 0, "s", goal{least: 0.5}).Met, "a limit of nothing proves nothing")
 }
+
+func TestANameMeansOneFigureOrThoseThatBeginSo(t *testing.T) {
+	for name, want := range map[string][]string{
+		"job": {"job"}, "negotiation": {"negotiation"}, "jobs": {"jobs-trivial", "jobs-80k", "jobs-clients"},
+		"memory-idle": {"memory"}, "blob-tcp": {"blob"}, "nothing": nil,
+	} {
+		var names []string
+		for _, f := range choose(figures(), []string{name}) {
+			names = append(names, f.name)
+		}
+		require.ElementsMatch(t, want, names, name)
+	}
+}

@@ -31,7 +31,7 @@ import (
 	"souk/protocol/wire"
 )
 
-// Limits is all that bounds a peer, a job or a file, in one table, as a node
+// Limits is what bounds a peer, a job or a file, in one table, as a node
 // with this configuration enforces it: what goes over the wire first, then
 // what a node gives, then what its own user hands it.
 func Limits(c config.Config) []limit.Limit {

@@ -14,7 +14,7 @@ import (
 // FuzzFile reads any bytes as the files of a workspace, and as what node and
 // sandbox say to each other.
 func FuzzFile(f *testing.F) {
-	for _, v := range []any{Spec{ID: "a1", Owner: "peer", Args: []string{"x"}}, Result{}, Command{}, Status{}} {
+	for _, v := range []any{Spec{ID: "a1", Owner: "peer", Args: []string{"x"}}, Result{}, Command{}, Status{}, Report{}, Verdict{}} {
 		seed, err := json.Marshal(v)
 		require.NoError(f, err)
 		f.Add(seed)
@@ -24,7 +24,7 @@ func FuzzFile(f *testing.F) {
 		fuzztest.Bound(t)
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, SpecFile), text, 0o600))
-		for _, into := range []any{&Spec{}, &Result{}, &Command{}, &Status{}} {
+		for _, into := range []any{&Spec{}, &Result{}, &Command{}, &Status{}, &Report{}, &Verdict{}} {
 			if Read(dir, SpecFile, into) == nil {
 				_, err := json.Marshal(into)
 				require.NoError(t, err)

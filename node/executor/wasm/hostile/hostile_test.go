@@ -106,7 +106,9 @@ func (s *suite) try(ctx context.Context, spec executor.Spec, h hostile) (v verdi
 		wrong("it ended with %s and not with %s", v.ended, stdstrings.Join(h.ends, " or "))
 	}
 	if x != nil {
-		v.over = max(0, x.Result().Ran-spec.Limits.Time)
+		if v.over = max(0, x.Result().Ran-spec.Limits.Time); v.over > time.Second {
+			wrong("it ran on for %s after its limit", v.over)
+		}
 		v.wrong = append(v.wrong, s.harvest(ctx, x)...)
 	}
 	return v

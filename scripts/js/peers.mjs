@@ -57,7 +57,8 @@ const readFrame = (type, frame) => {
 export function frames(vectors) {
   for (const v of vectors) {
     const type = souk.lookupType(`souk.v1.${v.type}`);
-    equal(v.name, hex(type.encodeDelimited(readFrame(type, bytes(v.frame))).finish()), v.frame);
+    equal(v.name, hex(type.encodeDelimited(type.fromObject(v.message)).finish()), v.frame);
+    equal(`${v.name}, read`, hex(type.encodeDelimited(readFrame(type, bytes(v.frame))).finish()), v.frame);
   }
   return vectors.length;
 }

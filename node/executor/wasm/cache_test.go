@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -101,5 +102,21 @@ func TestACompilerThatIsKilledAtWorkIsReplaced(t *testing.T) {
 	require.NoError(t, err)
 	runs(t, e, smallJob(t, src, module(noArgs, oneFunc, exported, empty)))
 	require.True(t, killed(), "the test is broken")
+	require.NoError(t, e.Close(false))
+}
+
+// A module that fills the pipe to a compiler that doesn't read is not waited for without end.
+func TestACompilerThatDoesNotReadIsGivenUp(t *testing.T) {
+	t.Parallel()
+	src := &executortest.Source{}
+	e, err := wasm.New(wasm.Config{Dir: t.TempDir(), SandboxPath: built.sandbox, Source: src, Spares: 1, CompileTime: time.Second})
+	require.NoError(t, err)
+	require.NoError(t, e.StopSpareCompiler())
+	raw := module(noArgs, oneFunc, exported, empty)
+	for range 20_000 { // far above what a pipe takes
+		raw = append(raw, section(0, 1, 'x', 0, 0, 0, 0, 0)...)
+	}
+	_, err = e.Prepare(t.Context(), smallJob(t, src, raw))
+	require.ErrorContains(t, err, "does not answer")
 	require.NoError(t, e.Close(false))
 }

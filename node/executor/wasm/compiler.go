@@ -60,8 +60,10 @@ func (e *Executor) startCompiler() (*compiler, error) {
 	return c, nil
 }
 
-// order tells it what to do; the error says that it is not there any more.
-func (c *compiler) order(module []byte) error {
+// order tells it what to do, until ctx ends it; the error says that it is not there any more.
+func (c *compiler) order(ctx context.Context, module []byte) error {
+	stop := context.AfterFunc(ctx, func() { _ = c.cmd.Process.Kill() })
+	defer stop()
 	err := json.NewEncoder(c.orders).Encode(control.Compile{Bytes: len(module)})
 	if err == nil {
 		_, err = c.orders.Write(module)
@@ -115,7 +117,7 @@ func (c *compiler) answer(ctx context.Context, longest time.Duration) (v control
 func (e *Executor) translate(ctx context.Context, module []byte) (c *compiler, v control.Verdict, err error) {
 	order := e.compilerFor
 	for range 2 {
-		if c, err = order(module); err != nil {
+		if c, err = order(ctx, module); err != nil {
 			return nil, v, err
 		}
 		if v, err = c.answer(ctx, e.cfg.CompileTime); err == nil {
@@ -133,24 +135,26 @@ func (e *Executor) translate(ctx context.Context, module []byte) (c *compiler, v
 
 // compilerFor gives the compiler that waits, or a fresh one, with the order to
 // compile. One that waits may have been killed meanwhile.
-func (e *Executor) compilerFor(module []byte) (*compiler, error) {
+func (e *Executor) compilerFor(ctx context.Context, module []byte) (*compiler, error) {
 	select {
 	case c := <-e.spare:
-		if c.order(module) == nil {
+		if c.order(ctx, module) == nil {
 			return c, nil
 		}
-		c.end()
+		if c.end(); ctx.Err() != nil {
+			return nil, fmt.Errorf("the sandbox does not answer: %w", ctx.Err())
+		}
 	default:
 	}
-	return e.freshCompilerFor(module)
+	return e.freshCompilerFor(ctx, module)
 }
 
-func (e *Executor) freshCompilerFor(module []byte) (*compiler, error) {
+func (e *Executor) freshCompilerFor(ctx context.Context, module []byte) (*compiler, error) {
 	c, err := e.startCompiler()
 	if err != nil {
 		return nil, err
 	}
-	if err := c.order(module); err != nil {
+	if err := c.order(ctx, module); err != nil {
 		c.end()
 		return nil, fmt.Errorf("the sandbox does not answer: %w", err)
 	}

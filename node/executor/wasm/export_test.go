@@ -45,3 +45,10 @@ func (k *killing) Write(p []byte) (int, error) {
 	k.ordered = true
 	return n, err
 }
+
+// StopSpareCompiler waits for the compiler that waits, and has it do nothing more.
+func (e *Executor) StopSpareCompiler() error {
+	c := <-e.spare
+	defer func() { e.spare <- c }()
+	return c.cmd.Process.Signal(syscall.SIGSTOP)
+}

@@ -1,6 +1,8 @@
 package p2p
 
 import (
+	"os"
+	"regexp"
 	"testing"
 
 	"github.com/libp2p/go-libp2p"
@@ -18,7 +20,7 @@ import (
 // Each of souk's protocols has its row, as a protocol and as a service.
 func TestEveryProtocolHasLimits(t *testing.T) {
 	limits := rcmgr.NewFixedLimiter(soukLimits().Build(rcmgr.InfiniteLimits))
-	for _, id := range []protocol.ID{wire.OfferProtocol, wire.LeaseProtocol, wire.RunProtocol, wire.BlobProtocol, wire.StatusProtocol} {
+	for _, id := range protocols(t) {
 		for name, l := range map[string]rcmgr.Limit{
 			"service": limits.GetServiceLimits(string(id)), "protocol": limits.GetProtocolLimits(id),
 		} {
@@ -35,6 +37,20 @@ func TestEveryProtocolHasLimits(t *testing.T) {
 	}
 	require.Equal(t, MaxConns, limits.GetSystemLimits().GetConnTotalLimit())
 	require.Less(t, HighWater, MaxConns)
+}
+
+// protocols are all that package wire names, so that a new one can't be left out.
+func protocols(t *testing.T) (all []protocol.ID) {
+	t.Helper()
+	text, err := os.ReadFile("../../protocol/wire/limits.go")
+	require.NoError(t, err)
+	for _, found := range regexp.MustCompile(`protocol\.ID = "(.*)"`).FindAllSubmatch(text, -1) {
+		all = append(all, protocol.ID(found[1]))
+	}
+	require.Subset(t, all, []protocol.ID{
+		wire.OfferProtocol, wire.LeaseProtocol, wire.RunProtocol, wire.BlobProtocol, wire.StatusProtocol, wire.ChallengeProtocol,
+	})
+	return all
 }
 
 // A peer without limits of its own opens streams without end, and gets what

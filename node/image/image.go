@@ -21,10 +21,10 @@ import (
 	"souk/protocol/market"
 )
 
-// How long may be waited for.
 const (
-	daemonTimeout   = 3 * time.Second
-	registryTimeout = 20 * time.Second
+	daemonTimeout   = 3 * time.Second  // for the local Docker's answer
+	registryTimeout = 20 * time.Second // for all that one registry is asked
+	maxAnswer       = 8 << 20          // bytes of one answer of a registry: a manifest, configuration, token or error
 )
 
 // Pinned is an image that is named for good.

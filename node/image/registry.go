@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -19,9 +20,13 @@ import (
 func (r Resolver) ofRegistry(ctx context.Context, ref reference) (Pinned, error) {
 	limited, cancel := context.WithTimeout(ctx, registryTimeout)
 	defer cancel()
-	options := []remote.Option{remote.WithContext(limited), remote.WithAuth(authn.Anonymous), remote.WithRetryBackoff(remote.Backoff{Duration: time.Second, Factor: 2, Steps: 2})}
-	if r.Transport != nil {
-		options = append(options, remote.WithTransport(r.Transport))
+	way := r.Transport
+	if way == nil {
+		way = http.DefaultTransport
+	}
+	options := []remote.Option{
+		remote.WithContext(limited), remote.WithAuth(authn.Anonymous), remote.WithTransport(capped{way}),
+		remote.WithRetryBackoff(remote.Backoff{Duration: time.Second, Factor: 2, Steps: 2}),
 	}
 	head, err := remote.Head(ref.tag, options...)
 	if ctx.Err() != nil {
@@ -36,6 +41,21 @@ func (r Resolver) ofRegistry(ctx context.Context, ref reference) (Pinned, error)
 	}
 	p.Platform = platformOf(ref, head, options)
 	return p, nil
+}
+
+// capped cuts off what is answered without end: most of it is read whole.
+type capped struct{ way http.RoundTripper }
+
+func (c capped) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := c.way.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	answer.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(answer.Body, maxAnswer), answer.Body}
+	return answer, nil
 }
 
 func unresolved(ref reference, err error) error {

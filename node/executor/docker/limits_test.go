@@ -1,15 +1,18 @@
 package docker
 
 import (
-	"errors"
+	"bytes"
+	"encoding/binary"
 	"fmt"
-	"io"
-	"net"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
+	"github.com/moby/docker-image-spec/specs-go/v1"
+	"github.com/moby/moby/api/types/container"
 	"github.com/stretchr/testify/require"
 
 	"souk/internal/limit/limittest"
@@ -30,7 +33,7 @@ func TestLimits(t *testing.T) {
 	layer := layerOf("x")
 	good := []entry{{name: "l.tar", content: layer}, {name: "c.json", content: configOf(layer)}, {name: "manifest.json", content: manifestOf("l.tar")}}
 	padded := func(text string, n int64) string { return text + strings.Repeat(" ", int(n)-len(text)) }
-	limittest.Run(t, LimitRows(), map[string]limittest.Probe{
+	probes := map[string]limittest.Probe{
 		"entries of an image's archive": func(t *testing.T, n int64) error {
 			all := good
 			for i := len(good); i < int(n); i++ {
@@ -51,16 +54,42 @@ func TestLimits(t *testing.T) {
 			}
 			return archived(t, 1<<20, good[0], entry{name: "c.json", content: configOf(layers...)}, entry{name: "manifest.json", content: manifestOf(names...)})
 		},
-		"silence of an image's registry": func(t *testing.T, n int64) (err error) {
-			synctest.Test(t, func(*testing.T) {
-				here, there := net.Pipe()
-				defer here.Close()
-				defer time.AfterFunc(limittest.Wait(n), func() { _ = there.Close() }).Stop()
-				if _, err = (impatient{here}).Read(make([]byte, 1)); errors.Is(err, io.EOF) {
-					err = nil // it was waited for
-				}
-			})
+		"memory for unpacking a layer of an image": func(_ *testing.T, n int64) error {
+			packed := binary.LittleEndian.AppendUint32([]byte("\x28\xb5\x2f\xfd\xa0"), uint32(n)) // a frame that is one segment, of n bytes,
+			packed = append(packed, 0x02, 0x00, 0x10, 'x')                                        // and its first block
+			unpacked, err := decompress(bytes.NewReader(packed))
+			if err != nil {
+				return err
+			}
+			defer unpacked.Close()
+			_, err = unpacked.Read(make([]byte, 1))
 			return err
+		},
+		"volumes that an image declares": func(_ *testing.T, n int64) error {
+			_, err := acceptImage(imageWith(func(c *v1.DockerOCIImageConfig) {
+				c.Volumes = map[string]struct{}{}
+				for i := range n {
+					c.Volumes[fmt.Sprint("/volume", i)] = struct{}{}
+				}
+			}), "amd64", executor.Spec{Args: []string{"/job"}})
+			return err
+		},
+		"open files of a process in a container": func(t *testing.T, n int64) error {
+			i := slices.IndexFunc(oneCore().Ulimits, func(u *container.Ulimit) bool { return u.Name == "nofile" })
+			return limittest.Refused(n <= oneCore().Ulimits[i].Hard)
+		},
+		"processes and threads of a container with one core": func(t *testing.T, n int64) error {
+			return limittest.Refused(n <= *oneCore().PidsLimit)
+		},
+		"files on the disk of a container": func(t *testing.T, n int64) error {
+			return limittest.Refused(n <= inodes(1<<60))
+		},
+		"folders in one another in a container's outputs": func(t *testing.T, n int64) error {
+			dir := t.TempDir()
+			require.NoError(t, os.MkdirAll(filepath.Join(dir, strings.Repeat("d/", int(n))), 0o700))
+			removed, err := tidy(dir)
+			require.NoError(t, err)
+			return limittest.Refused(removed == 0)
 		},
 		"image, unpacked": func(t *testing.T, n int64) error {
 			most := configured(t).MaxImage
@@ -68,7 +97,14 @@ func TestLimits(t *testing.T) {
 			require.NoError(t, err)
 			return archived(t, most-(n-takes.bytes), good...) // as if the rest were in layers before
 		},
-	})
+	}
+	maps.Copy(probes, registryProbes())
+	limittest.Run(t, LimitRows(), probes)
+}
+
+// oneCore is what the daemon is told of a container with one core.
+func oneCore() *container.HostConfig {
+	return plan{spec: executor.Spec{Limits: executor.Limits{CPU: 1, Memory: 1 << 30}}}.host()
 }
 
 // configured is what New makes of a configuration that sets no limits.

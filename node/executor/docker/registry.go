@@ -19,10 +19,11 @@ import (
 )
 
 const (
-	maxRegistryAnswer = 8 << 20 // bytes of a manifest, configuration, token or error
-	registryTimeout   = 30 * time.Second
-	dialTimeout       = 10 * time.Second
-	silence           = time.Minute // without a byte from a registry, after which it is given up
+	maxRegistryAnswer = 8 << 20          // bytes of a manifest, configuration, token or error
+	maxRegistryHead   = 1 << 20          // bytes before what is answered
+	registryTimeout   = 30 * time.Second // from a question to its answer's head
+	dialTimeout       = 10 * time.Second // to connect, and then for the handshake of TLS
+	silence           = time.Minute      // without a byte from a registry, after which it is given up
 )
 
 // offered is an image as its registry describes it, and the way to its layers.
@@ -128,21 +129,32 @@ type guarded struct {
 
 func (e *Executor) newGuarded() *guarded {
 	guard := egress.Guard{External: e.cfg.External}
-	free, known := &net.Dialer{Timeout: dialTimeout, Control: guard.Control}, &net.Dialer{Timeout: dialTimeout}
-	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
-		d := free
+	free, known := &net.Dialer{Control: guard.Control}, &net.Dialer{}
+	return newGuarded(func(ctx context.Context, network, address string) (net.Conn, error) {
 		if e.knows(address) {
-			d = known
+			return known.DialContext(ctx, network, address)
 		}
-		c, err := d.DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return impatient{c}, nil
-	}
+		return free.DialContext(ctx, network, address)
+	})
+}
+
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+func newGuarded(dial dialer) *guarded {
 	return &guarded{blobs: map[string]int64{}, http: &http.Transport{ // no proxy: it would dial unjudged
-		DialContext: dial, TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: registryTimeout, MaxResponseHeaderBytes: 1 << 20,
+		DialContext: dial.soon, TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: registryTimeout, MaxResponseHeaderBytes: maxRegistryHead,
 	}}
+}
+
+// soon connects within dialTimeout.
+func (dial dialer) soon(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	c, err := dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return impatient{c}, nil
 }
 
 // knows says whether the provider trusts a place, as host:port, wherever it is.

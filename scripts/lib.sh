@@ -13,7 +13,7 @@ export CGO_CFLAGS="${CGO_CFLAGS:--O2 -g} -Wno-deprecated-declarations"
 # Build tags of tests that need what not every machine has; whoever only reads
 # the code sets them all.
 # shellcheck disable=SC2034 # used by those who source this
-ALL_TAGS=dockertest,runsctest,opencltest
+ALL_TAGS=dockertest,runsctest,opencltest,lantest
 
 die() {
 	printf '%s: %s\n' "$(basename "$0")" "$*" >&2

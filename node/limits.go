@@ -13,6 +13,7 @@ import (
 	"souk/node/executor"
 	"souk/node/executor/docker"
 	"souk/node/executor/docker/egress"
+	"souk/node/executor/docker/egress/forward"
 	"souk/node/executor/wasm"
 	"souk/node/identity"
 	"souk/node/image"
@@ -39,7 +40,7 @@ func Limits(c config.Config) []limit.Limit {
 		wire.LimitRows(), market.LimitRows(), offer.LimitRows(), run.LimitRows(), protoblob.LimitRows(), status.LimitRows(),
 		challenge.LimitRows(), receiptfile.LimitRows(),
 		books.LimitRows(), provider.LimitRows(), client.LimitRows(), prover.LimitRows(), blob.LimitRows(), p2p.LimitRows(),
-		executor.LimitRows(), wasm.LimitRows(), docker.LimitRows(), egress.LimitRows(),
+		executor.LimitRows(), wasm.LimitRows(), docker.LimitRows(), egress.LimitRows(), forward.LimitRows(),
 		image.LimitRows(), jobfile.LimitRows(), config.LimitRows(), identity.LimitRows(), control.LimitRows(), ledger.LimitRows(),
 	)
 	for i, l := range all {

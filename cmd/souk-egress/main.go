@@ -20,11 +20,14 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/signal"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
+	"souk/node/executor/docker/egress/forward"
 	"souk/node/executor/docker/egress/frame"
 )
 
@@ -48,6 +51,26 @@ func main() {
 		quit(exitSelf, err)
 	}
 	become(program)
+}
+
+// forwarder serves the sockets that it was started with, one for each name. It
+// lives as long as the container.
+func forwarder(names []string) {
+	// A job that ends its whole session may still want to send something.
+	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
+	runtime.GOMAXPROCS(2) // the processor is the job's
+	listeners := make([]net.Listener, len(names))
+	for i, name := range names {
+		file := os.NewFile(uintptr(firstListening+i), name)
+		l, err := net.FileListener(file)
+		if err != nil {
+			quit(exitSelf, err)
+		}
+		file.Close()
+		listeners[i] = l
+	}
+	forward.Serve(names, listeners, os.Stderr)
+	os.Exit(exitSelf)
 }
 
 func quit(status int, err error) {

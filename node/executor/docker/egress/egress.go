@@ -59,6 +59,11 @@ type Limits struct {
 }
 
 const (
+	defaultConnections = 64
+	defaultPerSecond   = 32
+	burst              = 2 // seconds' worth of new connections that may come at once
+	defaultIdle        = 5 * time.Minute
+
 	minRate       = 64 << 10        // bytes per second
 	headerTimeout = 5 * time.Second // for a job to say where to
 	dialTimeout   = 15 * time.Second
@@ -132,9 +137,9 @@ func (c *Config) defaults() error {
 	if l.Connections < 0 || l.PerSecond < 0 || l.Idle < 0 || l.Bytes < 0 || l.BytesPerSecond < 0 || l.BytesPerSecond > 0 && l.BytesPerSecond < minRate {
 		return fmt.Errorf("a limit of egress is negative, or its rate is below %d bytes per second", minRate)
 	}
-	l.Connections = positive(l.Connections, 64)
-	l.PerSecond = positive(l.PerSecond, 32)
-	l.Idle = positive(l.Idle, 5*time.Minute)
+	l.Connections = positive(l.Connections, defaultConnections)
+	l.PerSecond = positive(l.PerSecond, defaultPerSecond)
+	l.Idle = positive(l.Idle, defaultIdle)
 	if c.Resolver == nil {
 		c.Resolver = net.DefaultResolver
 	}

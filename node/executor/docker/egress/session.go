@@ -46,17 +46,22 @@ type session struct {
 }
 
 func (g *Gate) serve(id string, targets []Target, l *net.UnixListener) *session {
+	s := g.newSession(id, targets, l)
+	s.work.Go(s.accept)
+	return s
+}
+
+func (g *Gate) newSession(id string, targets []Target, l *net.UnixListener) *session {
 	limits := g.cfg.Limits
 	s := &session{
 		gate: g, id: id, targets: targets, counters: make([]counter, len(targets)), log: g.cfg.Log.With("execution", id),
 		listener: l, slots: make(chan struct{}, limits.Connections),
-		opening: rate.NewLimiter(rate.Limit(limits.PerSecond), 2*limits.PerSecond),
+		opening: rate.NewLimiter(rate.Limit(limits.PerSecond), burst*limits.PerSecond),
 	}
 	if limits.BytesPerSecond > 0 {
 		s.passing = rate.NewLimiter(rate.Limit(limits.BytesPerSecond), int(max(limits.BytesPerSecond, chunk)))
 	}
 	s.life, s.stop = context.WithCancel(context.Background())
-	s.work.Go(s.accept)
 	return s
 }
 
@@ -122,8 +127,7 @@ func (s *session) refuse(conn *net.UnixConn, status frame.Status) {
 func (s *session) handle(job *net.UnixConn) {
 	defer job.Close()
 	defer context.AfterFunc(s.life, func() { job.Close() })()
-	job.SetReadDeadline(time.Now().Add(s.gate.header)) //nolint:errcheck // the read fails too
-	entry, err := frame.ReadHeader(job, len(s.targets))
+	entry, err := s.hear(job)
 	if err != nil {
 		s.refuse(job, frame.BadHeader)
 		return
@@ -145,6 +149,12 @@ func (s *session) handle(job *net.UnixConn) {
 	if frame.WriteStatus(job, frame.Connected) == nil {
 		newPassage(s, &s.counters[entry], job, remote).run()
 	}
+}
+
+// hear reads where the job wants to connect to.
+func (s *session) hear(job net.Conn) (entry int, err error) {
+	job.SetReadDeadline(time.Now().Add(s.gate.header)) //nolint:errcheck // the read fails too
+	return frame.ReadHeader(job, len(s.targets))
 }
 
 // connect is Gate.connect for an execution that has bytes left.

@@ -1,6 +1,4 @@
-//go:build linux
-
-package main
+package forward
 
 import (
 	"bytes"
@@ -44,7 +42,8 @@ func (l *lines) String() string {
 // forwarded serves entry 3 and gives where the job connects to.
 func forwarded(t *testing.T, patience time.Duration) (f *forward, address string, told *lines) {
 	told = &lines{}
-	f = &forward{entry: 3, name: "example.com:443", slots: make(chan struct{}, 4), socket: filepath.Join(t.TempDir(), "s"), patience: patience, tell: told}
+	f = newForward(3, "example.com:443", make(chan struct{}, 4), told)
+	f.socket, f.patience = filepath.Join(t.TempDir(), "s"), patience
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	done := make(chan struct{})
@@ -164,19 +163,4 @@ func TestForwardPassesOnThatItBrokeOff(t *testing.T) {
 		io.WriteString(c, "half of") //nolint:errcheck // the job reads it
 	})
 	require.ErrorIs(t, refused(t, address), syscall.ECONNRESET)
-}
-
-func TestParseArguments(t *testing.T) {
-	entries, program, err := parse([]string{"a.example:443=127.0.0.2", "b.example:80=127.0.0.3", "--", "sh", "-c", "--"})
-	require.NoError(t, err)
-	require.Equal(t, []string{"sh", "-c", "--"}, program)
-	require.Len(t, entries, 2)
-	require.Equal(t, "a.example:443 127.0.0.2:443", entries[0].name+" "+entries[0].listen.String())
-	for _, args := range [][]string{
-		{}, {"--"}, {"--", "sh"}, {"a.example:443=127.0.0.2"}, {"a.example:443=127.0.0.2", "--"}, {"a.example=127.0.0.2", "--", "sh"},
-		{"a.example:443=0.0.0.0", "--", "sh"}, {"a.example:443", "--", "sh"}, {"a.example:99999=127.0.0.2", "--", "sh"},
-	} {
-		_, _, err := parse(args)
-		require.Error(t, err, args)
-	}
 }

@@ -1,15 +1,17 @@
-//go:build linux
-
-package main
+// Package forward is what souk-egress does inside a container once it listens for
+// the job: it brings each of the job's connections to the node's socket.
+//
+// It promises that what broke off outside doesn't look complete inside, that a
+// node which is being restarted is waited for, and that the job's log has one line
+// for each reason why there was no connection. It is in the same jail as the job
+// and is trusted with nothing.
+package forward
 
 import (
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"os/signal"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -29,26 +31,17 @@ const (
 	answerTimeout = 30 * time.Second
 )
 
-// forwarder serves the sockets that it was started with, one for each name. It
-// lives as long as the container.
-func forwarder(names []string) {
-	// A job that ends its whole session may still want to send something.
-	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
-	runtime.GOMAXPROCS(2) // the processor is the job's
-	slots := make(chan struct{}, maxConnections)
+// Serve brings what connects to the listeners to the node: each is an entry of the
+// allow-list, in its order, with its name. It tells the job's user why there is no
+// connection, and returns when all listeners are closed.
+func Serve(names []string, listeners []net.Listener, tell io.Writer) {
+	slots := newSlots()
 	var all sync.WaitGroup
-	for i, name := range names {
-		file := os.NewFile(uintptr(firstListening+i), name)
-		listener, err := net.FileListener(file)
-		if err != nil {
-			quit(exitSelf, err)
-		}
-		file.Close()
-		f := &forward{entry: i, name: name, slots: slots, socket: frame.Socket, patience: reconnectFor, tell: os.Stderr}
-		all.Go(func() { f.serve(listener) })
+	for i, l := range listeners {
+		f := newForward(i, names[i], slots, tell)
+		all.Go(func() { f.serve(l) })
 	}
 	all.Wait()
-	os.Exit(exitSelf)
 }
 
 // forward brings the connections of one entry to the node.
@@ -60,6 +53,12 @@ type forward struct {
 	patience time.Duration // for a node that isn't there
 	tell     io.Writer     // where the job's user reads why there is no connection
 	told     atomic.Uint64 // a bit for each status that was told of, bit 0 for a lost node
+}
+
+func newSlots() chan struct{} { return make(chan struct{}, maxConnections) }
+
+func newForward(entry int, name string, slots chan struct{}, tell io.Writer) *forward {
+	return &forward{entry: entry, name: name, slots: slots, socket: frame.Socket, patience: reconnectFor, tell: tell}
 }
 
 // serve ends when listener is closed.
@@ -119,21 +118,23 @@ func (f *forward) carry(job *net.TCPConn) {
 // ask gives a connection to this entry's place through the node, or tells the
 // job's user why there is none. A node that isn't there, or goes before it
 // answers, gets some time to come back: nothing of the job's was sent yet.
-func (f *forward) ask() (*net.UnixConn, error) {
+func (f *forward) ask() (*net.UnixConn, error) { return f.askBy(f.try) }
+
+func (f *forward) askBy(try func() (*net.UnixConn, frame.Status, error)) (*net.UnixConn, error) {
 	give := time.Now().Add(f.patience)
 	for {
-		conn, status, err := f.try()
+		conn, status, err := try()
 		switch {
 		case err == nil && status == frame.Connected:
 			return conn, nil
 		case err == nil:
 			f.say(status, fmt.Sprintf("%s can't be reached: %s", f.name, status))
 			return nil, errors.New(status.String())
-		case !away(err) || time.Now().After(give):
+		case !away(err) || !time.Now().Before(give):
 			f.say(0, fmt.Sprintf("%s can't be reached, because the provider's node doesn't answer: %v", f.name, err))
 			return nil, err
 		}
-		time.Sleep(reconnectAfter)
+		time.Sleep(min(reconnectAfter, time.Until(give)))
 	}
 }
 
@@ -161,7 +162,7 @@ func (f *forward) try() (*net.UnixConn, frame.Status, error) {
 	return conn, status, nil
 }
 
-func (f *forward) greet(conn *net.UnixConn) (frame.Status, error) {
+func (f *forward) greet(conn net.Conn) (frame.Status, error) {
 	if err := conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return 0, err
 	}

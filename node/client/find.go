@@ -36,11 +36,7 @@ func (e *Engine) find(ctx context.Context, n Need, fits func(offer.Offer) bool) 
 	if err != nil {
 		return nil, err
 	}
-	known, err := e.goodPeers(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, e.cfg.Times.Find)
+	limited, cancel := context.WithTimeout(ctx, e.cfg.Times.Find)
 	defer cancel()
 	s := &search{e: e, want: wantAnswer, most: maxAsked, asked: map[peer.ID]bool{e.cfg.Host.ID(): true}}
 	s.enough = func() bool { return countFit(e.cachedOffers(), fits) >= minFit }
@@ -55,12 +51,19 @@ func (e *Engine) find(ctx context.Context, n Need, fits func(offer.Offer) bool) 
 	case n.again:
 		fresh = min(fresh, recentAgain)
 	}
-	e.searches.share(ctx, fmt.Sprint(k, n.All), fresh, e.cfg.Clock.Mono, func() bool { return countFit(e.cachedOffers(), fits) > 0 }, func() {
-		s.narrow(ctx, k, known)
+	e.searches.share(limited, fmt.Sprint(k, n.All), fresh, e.cfg.Clock.Mono, func() bool { return countFit(e.cachedOffers(), fits) > 0 }, func() {
+		var known []peer.AddrInfo
+		if known, err = e.goodPeers(ctx); err != nil {
+			return
+		}
+		s.narrow(limited, k, known)
 		if len(k.wide) > 0 && !s.enough() {
-			s.run(ctx, k.wide, nil)
+			s.run(limited, k.wide, nil)
 		}
 	})
+	if err != nil {
+		return nil, err
+	}
 	offers := e.cachedOffers()
 	if len(offers) == 0 && s.skewed > 0 {
 		return nil, wire.Refuse(wire.ClockSkew, "%s answered with offers that are long over or from the future", countOf(s.skewed)).

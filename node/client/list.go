@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -87,12 +86,14 @@ func (e *Engine) Job(ctx context.Context, idPrefix string) (JobInfo, error) {
 
 // resolve finds the one job whose ID begins with prefix.
 func (e *Engine) resolve(ctx context.Context, prefix string) (found string, err error) {
+	if prefix == "" {
+		return "", wire.Refuse(wire.Unknown, "a job's ID is needed")
+	}
 	err = e.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
-		for j, err := range tx.Jobs() {
+		for j, err := range tx.JobsFrom(prefix) {
 			switch {
 			case err != nil:
 				return err
-			case prefix == "" || !strings.HasPrefix(j.ID, prefix):
 			case j.ID == prefix:
 				found = j.ID
 				return nil

@@ -42,6 +42,11 @@ func (tx *Tx) Jobs() iter.Seq2[Job, error] {
 	})
 }
 
+// JobsFrom goes through the jobs whose ID begins with prefix, in the order of their IDs.
+func (tx *Tx) JobsFrom(prefix string) iter.Seq2[Job, error] {
+	return records[Job](tx, append(key{jobKey}, prefix...), nil)
+}
+
 // Peer gives what is known about the peer with this ID.
 func (tx *Tx) Peer(id string) (Peer, error) {
 	k, err := nameKey(peerKey, id)

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -105,6 +106,10 @@ func same(t require.TestingT, tx *ledger.Tx, m model) {
 	require.Equal(t, sorted(m.jobs, nil, func(a, b ledger.Job) int {
 		return cmp.Or(cmp.Compare(b.Created, a.Created), cmp.Compare(a.ID, b.ID))
 	}), collect(t, tx.Jobs()))
+	for _, prefix := range []string{"", "b", "ba", "c"} {
+		require.Equal(t, sorted(m.jobs, func(j ledger.Job) bool { return strings.HasPrefix(j.ID, prefix) },
+			func(a, b ledger.Job) int { return cmp.Compare(a.ID, b.ID) }), collect(t, tx.JobsFrom(prefix)))
+	}
 	require.Equal(t, sorted(m.peers, nil, func(a, b ledger.Peer) int { return cmp.Compare(a.ID, b.ID) }),
 		collect(t, tx.Peers()))
 	for role, leases := range m.leases {

@@ -21,6 +21,7 @@ import (
 	"syscall"
 
 	"souk/internal/fastkey"
+	"souk/internal/garbage"
 )
 
 // figures are all that can be measured, in the order in which they are.
@@ -32,6 +33,7 @@ func figures() []figure {
 }
 
 func main() {
+	garbage.Pace() // as souk does
 	if len(os.Args) > 1 && os.Args[1] == peerCommand {
 		servePeer(os.Args[2:])
 		return

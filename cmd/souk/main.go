@@ -11,23 +11,17 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
-	"time"
 
 	"charm.land/fang/v2"
 
 	"souk/internal/fastkey"
+	"souk/internal/garbage"
 )
-
-// startGC is how much garbage there may be, in percent of what is used, in a
-// process's first moments: the few MB of most commands aren't worth collecting.
-const startGC = 400
 
 func main() {
 	fastkey.Install()
-	usual := debug.SetGCPercent(startGC)
-	time.AfterFunc(settleTime, func() { debug.SetGCPercent(usual) })
+	garbage.Pace()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	a := &app{

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -15,21 +14,6 @@ import (
 // idleTime is how long a background node that run started stays when nothing
 // runs and nobody asks: longer than a person thinks about a plan.
 const idleTime = time.Minute
-
-// settleTime is when a node that came up has done what it does only once.
-const settleTime = 3 * time.Second
-
-// settle gives back the memory that the start took, which is more than the node
-// needs then, and which Go would keep.
-func settle(ctx context.Context) {
-	t := time.NewTimer(settleTime)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		debug.FreeOSMemory()
-	case <-ctx.Done():
-	}
-}
 
 // serve holds the data directory with a node until it is asked to end, ctx
 // ends, or it was idle for a while (0: never). up is told when it answers.
@@ -62,7 +46,6 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, provide bool, idle 
 	defer wg.Wait()
 	defer cancel()
 	wg.Go(func() { ended <- up(ctx, n) })
-	wg.Go(func() { settle(ctx) })
 	if idle > 0 {
 		wg.Go(func() { ended <- s.WaitIdle(ctx, n.Active, idle) })
 	}

@@ -47,7 +47,11 @@ func (m modules) Export(_ context.Context, _ string, root cid.Cid, dst string, _
 }
 
 // newWorkshop makes an executor as a provider does. Whoever makes one closes it.
-func newWorkshop() (w *workshop, close func() error, err error) {
+func newWorkshop() (*workshop, func() error, error) {
+	return newWorkshopWith(wasm.Config{Spares: node.DefaultSpares})
+}
+
+func newWorkshopWith(cfg wasm.Config) (w *workshop, close func() error, err error) {
 	sandbox, err := beside("souk-sandbox")
 	if err != nil {
 		return nil, nil, err
@@ -57,19 +61,21 @@ func newWorkshop() (w *workshop, close func() error, err error) {
 		return nil, nil, err
 	}
 	w = &workshop{dir: dir}
-	w.exec, err = wasm.New(wasm.Config{
-		Dir: filepath.Join(dir, "executions"), SandboxPath: sandbox, Source: modules{dir}, Spares: node.DefaultSpares, Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
+	cfg.Dir, cfg.SandboxPath, cfg.Source, cfg.Log = filepath.Join(dir, "executions"), sandbox, modules{dir}, slog.New(slog.DiscardHandler)
+	if w.exec, err = wasm.New(cfg); err != nil {
 		return nil, nil, errors.Join(err, remove())
 	}
 	return w, func() error { return errors.Join(w.exec.Close(false), remove()) }, nil
 }
 
 // run runs a module to its end, and removes its workspace.
-func (w *workshop) run(ctx context.Context, module cid.Cid, limit time.Duration, args ...string) (r executor.Result, err error) {
+func (w *workshop) run(ctx context.Context, module cid.Cid, limit time.Duration, args ...string) (executor.Result, error) {
+	return w.runFor(ctx, "bench", module, limit, args...)
+}
+
+func (w *workshop) runFor(ctx context.Context, owner string, module cid.Cid, limit time.Duration, args ...string) (r executor.Result, err error) {
 	x, err := w.exec.Prepare(ctx, executor.Spec{
-		ID: fmt.Sprintf("job%d", w.jobs.Add(1)), Owner: "bench", Module: module, Args: args,
+		ID: fmt.Sprintf("job%d", w.jobs.Add(1)), Owner: owner, Module: module, Args: args,
 		Limits: executor.Limits{CPU: 1, Memory: 256 << 20, Disk: 16 << 20, Log: 1 << 20, Time: limit},
 	})
 	if err != nil {
@@ -89,7 +95,11 @@ func (w *workshop) run(ctx context.Context, module cid.Cid, limit time.Duration,
 
 // succeed is run of a module that should end by itself and well.
 func (w *workshop) succeed(ctx context.Context, module cid.Cid, args ...string) (executor.Result, error) {
-	r, err := w.run(ctx, module, time.Minute, args...)
+	return w.succeedFor(ctx, "bench", module, args...)
+}
+
+func (w *workshop) succeedFor(ctx context.Context, owner string, module cid.Cid, args ...string) (executor.Result, error) {
+	r, err := w.runFor(ctx, owner, module, time.Minute, args...)
 	if err == nil && (r.Cause != executor.Exited || r.ExitCode != 0) {
 		err = fmt.Errorf("it ended with %s %d %s", r.Cause, r.ExitCode, r.Detail)
 	}

@@ -45,6 +45,11 @@ func jobs() []figure {
 			about: "a module of 80 KB never seen before, from preparing it to its end; against wazero's compiling it; ≤ 1.5",
 			run:   moduleCold,
 		},
+		{
+			name:  "warm",
+			about: "a no-op module in a sandbox that waited for it, a fresh one or its client's; against starting one for it; and the memory of those that wait",
+			run:   warmSandboxes,
+		},
 	}
 }
 

@@ -22,7 +22,7 @@ func TestLimits(t *testing.T) {
 		return p
 	}
 	limittest.Run(t, LimitRows(), map[string]limittest.Probe{
-		"challenges of a peer in 10 min": func(t *testing.T, n int64) error {
+		"challenges of a peer, and one more every 200 s": func(t *testing.T, n int64) error {
 			p := prover(t)
 			for range n {
 				if err := p.enter("one"); err != nil {

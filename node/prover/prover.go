@@ -45,10 +45,11 @@ const (
 
 // Limits of what a peer gets. The time is that of the kernels, of each device.
 const (
-	PerPeer     = 3                // challenges in Window
-	Window      = 10 * time.Minute //
-	ProductTime = 6 * time.Second  // of all products of one challenge: two of challenge.Options.Work, under load, and finding a rate out
-	MemoryTime  = 6 * time.Second  // of filling for a stranger; 64 MiB where the rate isn't known yet
+	PerPeer     = 3                 // challenges, and one more each time that Again has passed
+	Again       = 200 * time.Second //
+	Window      = 10 * time.Minute  // after a challenge, in which its rates may be signed
+	ProductTime = 6 * time.Second   // of all products of one challenge: two of challenge.Options.Work, under load, and finding a rate out
+	MemoryTime  = 6 * time.Second   // of filling for a stranger; 64 MiB where the rate isn't known yet
 
 	// A stranger costs nothing to be, so all of them together get no more of a
 	// device than StrangerTime at once, and a StrangerShare of all time: else they
@@ -155,15 +156,15 @@ func (p *Prover) enter(client peer.ID) error {
 	defer p.mu.Unlock()
 	l, ok := p.asks.Get(client)
 	if !ok {
-		l = rate.NewLimiter(rate.Every(Window/PerPeer), PerPeer)
+		l = rate.NewLimiter(rate.Every(Again), PerPeer)
 		p.asks.Add(client, l)
 	}
 	now := p.Now()
 	switch {
 	case p.asking[client]:
-		return wire.Refuse(wire.Busy, "a challenge of yours is going on").After(Window / PerPeer)
+		return wire.Refuse(wire.Busy, "a challenge of yours is going on").After(Again)
 	case !l.AllowN(now, 1):
-		return wire.Refuse(wire.RateLimited, "more than %d challenges in %s", PerPeer, Window).After(Window / PerPeer)
+		return wire.Refuse(wire.RateLimited, "more than %d challenges, and one more every %s", PerPeer, Again).After(Again)
 	}
 	p.asking[client] = true
 	return nil

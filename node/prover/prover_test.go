@@ -131,7 +131,7 @@ func TestAPeerMayChallengeOnlySoOften(t *testing.T) {
 	}
 	require.True(t, wire.IsCode(ask("often"), wire.RateLimited))
 	require.NoError(t, ask("another"))
-	w.now = w.now.Add(prover.Window / prover.PerPeer)
+	w.now = w.now.Add(prover.Again)
 	require.NoError(t, ask("often"))
 	require.True(t, wire.IsCode(ask("often"), wire.RateLimited))
 }

@@ -16,10 +16,6 @@ import (
 	"souk/protocol/wire"
 )
 
-// pageLeases is the most leases in one page of a channel's status; with a job
-// of 32 KiB each they stay under status.MaxPage.
-const pageLeases = 8
-
 var _ status.Holder = (*Engine)(nil)
 
 // LeaseStatus is refused: a client gave no quote.
@@ -46,25 +42,9 @@ func (e *Engine) ChannelStatus(ctx context.Context, asker peer.ID, channel marke
 			return wire.Refuse(wire.Unknown, "that channel isn't this peer's")
 		}
 		out.Voucher = voucherProto(ch)
-		n := uint64(0)
-		for h, err := range tx.ChannelLeases(ledger.Client, channel) {
-			if err != nil {
-				return err
-			}
-			if n++; n <= cursor {
-				continue
-			}
-			if n > cursor+pageLeases {
-				out.NextCursor = n - 1
-				return nil
-			}
-			shown, err := documents(tx, h)
-			if err != nil {
-				return err
-			}
-			out.Leases = append(out.Leases, shown...)
-		}
-		return nil
+		return status.Fill(out, cursor, tx.ChannelLeases(ledger.Client, channel), func(h market.Hash) ([]*pb.LeaseDocuments, error) {
+			return documents(tx, h)
+		})
 	})
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
@@ -123,6 +124,18 @@ func TestLimits(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { err = quoteAfter(t, limittest.Wait(n)) })
 			return err
 		},
+		"exchanging a channel's status, all pages": func(t *testing.T, n int64) (err error) {
+			synctest.Test(t, func(t *testing.T) {
+				h := &paged{waits: make([]time.Duration, 10)}
+				for i := range h.waits {
+					h.waits[i] = limittest.Wait(n) / 10
+				}
+				e, p := asker(t, h)
+				e.cfg.Ledger = noBook{}
+				err = e.exchange(t.Context(), p)
+			})
+			return err
+		},
 		"lost leases of a provider that are paid late at once": func(_ *testing.T, n int64) error {
 			return limittest.Refused(len(first(make([]lateLease, n))) == int(n))
 		},
@@ -139,18 +152,23 @@ func TestLimits(t *testing.T) {
 // quoteAfter asks a provider for a quote that answers after so long, and tells
 // whether its answer was waited for.
 func quoteAfter(t *testing.T, takes time.Duration) error {
+	s := &slowStream{takes: takes, reset: make(chan struct{})}
+	e, p := asker(t, oneStream{raw: s})
+	need := Need{CPU: 1, Memory: 1 << 20, Disk: 1 << 20, Executor: "wasm", Time: time.Minute}
+	e.askQuote(t.Context(), &candidate{offer: offer.Offer{Peer: p}, time: time.Minute}, need)
+	return limittest.Refused(s.answered)
+}
+
+// asker asks a provider by a host.
+func asker(t *testing.T, h host.Host) (*Engine, peer.ID) {
 	key, _, err := crypto.GenerateSecp256k1Key(rand.Reader)
 	require.NoError(t, err)
 	signer, err := market.NewSigner(key)
 	require.NoError(t, err)
 	p, err := peer.IDFromPrivateKey(key)
 	require.NoError(t, err)
-	s := &slowStream{takes: takes, reset: make(chan struct{})}
-	e := &Engine{
-		cfg:   Config{Host: oneStream{raw: s}, Network: "test", Clock: SystemClock(), Log: slog.New(slog.DiscardHandler), Supplier: func(peer.ID) {}},
+	return &Engine{
+		cfg:   Config{Host: h, Network: "test", Clock: SystemClock(), Log: slog.New(slog.DiscardHandler), Supplier: func(peer.ID) {}},
 		chain: market.NoChain("test"), side: books.NewSide(market.NoChain("test"), signer),
-	}
-	need := Need{CPU: 1, Memory: 1 << 20, Disk: 1 << 20, Executor: "wasm", Time: time.Minute}
-	e.askQuote(t.Context(), &candidate{offer: offer.Offer{Peer: p}, time: time.Minute}, need)
-	return limittest.Refused(s.answered)
+	}, p
 }

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -18,15 +17,8 @@ import (
 	"souk/protocol/wire"
 )
 
-const (
-	// maxPages bounds how much of a channel a provider can make this node read.
-	maxPages = 4096
-	// maxReconcile bounds how long it can keep this node at that.
-	maxReconcile = 2 * time.Minute
-)
-
-// errEndless is a channel's status that has no end.
-var errEndless = fmt.Errorf("the status of the channel has more than %d pages", maxPages)
+// maxReconcile bounds how long a provider can keep this node at a channel's status.
+const maxReconcile = 2 * time.Minute
 
 // reconciled remembers with whom the status of the channel was exchanged
 // since this node started, or was last asked to do it again.
@@ -89,26 +81,18 @@ func (e *Engine) exchange(ctx context.Context, p peer.ID) error {
 	channel, began := e.chain.ChannelID(lease.NewConfig(parties, e.cfg.Token, e.salt)), e.books.begin()
 	ctx, cancel := context.WithTimeout(ctx, maxReconcile)
 	defer cancel()
-	cursor, seen := uint64(0), shownLeases{}
-	for range maxPages {
-		page, err := status.Channel(ctx, e.cfg.Host, p, channel, e.cfg.Boot, cursor)
-		if err == nil {
-			cursor, err = page.GetNextCursor(), e.adopt(ctx, p, parties, channel, page, seen)
-		} else if wire.IsCode(err, wire.Unknown) {
-			cursor, err = 0, nil // it holds nothing of this channel
-		}
-		if err != nil {
-			return err
-		}
-		if cursor == 0 {
-			if err := e.catchUp(ctx, p, seen); err != nil {
-				return err
-			}
-			e.books.finish(p, began)
-			return nil
-		}
+	seen := shownLeases{}
+	err = status.EachPage(ctx, e.cfg.Host, p, channel, e.cfg.Boot, func(page *pb.ChannelStatus) error {
+		return e.adopt(ctx, p, parties, channel, page, seen)
+	})
+	if err != nil && !wire.IsCode(err, wire.Unknown) { // which says that it holds nothing of this channel
+		return err
 	}
-	return errEndless
+	if err := e.catchUp(ctx, p, seen); err != nil {
+		return err
+	}
+	e.books.finish(p, began)
+	return nil
 }
 
 // adopt takes over what of a page bears this node's own signature. What

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,7 +10,9 @@ import (
 
 	"souk/node/client"
 	"souk/node/ledger"
+	"souk/protocol/market"
 	"souk/protocol/status"
+	"souk/protocol/wire"
 )
 
 func runOne(t *testing.T, e *client.Engine) client.JobInfo {
@@ -81,4 +84,32 @@ func TestAProviderIsToldWhatTheChannelHolds(t *testing.T) {
 	_, err = e.ChannelStatus(t.Context(), other.host.ID(), ch.ID, status.BootID{}, 0)
 	require.Error(t, err, "a channel is nobody else's business")
 	require.False(t, e.PaysOn(other.host.ID(), ch.ID))
+}
+
+// A provider that was started anew asks for all that a channel holds, and may not
+// ask more often than a stranger: a client's many leases have to be in few pages.
+func TestManyLeasesOfAChannelAreInFewPages(t *testing.T) {
+	const leases = 2000
+	f := newFake(t, script{price: 360_000, ticks: 1})
+	a := newActor(t, f)
+	e := a.start(nil)
+	l, ch := leaseOf(t, a, runOne(t, e).Executions[0])
+	require.NoError(t, a.book.Update(t.Context(), func(tx *ledger.Tx) error {
+		r, err := tx.Receipt(ledger.Client, l.Hash, l.Countersigned.Seq)
+		require.NoError(t, err)
+		for i := range leases {
+			l.Hash = market.Hash{byte(i >> 8), byte(i)}
+			r.Lease = l.Hash
+			require.NoError(t, errors.Join(tx.PutLease(l), tx.PutReceipt(ledger.Client, r)))
+		}
+		return nil
+	}))
+	pages, shown := 0, 0
+	for cursor := uint64(0); pages == 0 || cursor > 0; pages++ {
+		st, err := e.ChannelStatus(t.Context(), f.host.ID(), ch.ID, status.BootID{}, cursor)
+		require.NoError(t, err)
+		cursor, shown = st.GetNextCursor(), shown+len(st.GetLeases())
+	}
+	require.Equal(t, leases+1, shown)
+	require.Less(t, pages, wire.AsksBurst/2)
 }

@@ -16,9 +16,6 @@ import (
 	"souk/protocol/wire"
 )
 
-// maxPages bounds what one channel's status may bring.
-const maxPages = 256
-
 func (p *Provider) reconciled(a account) bool {
 	_, ok := p.agreed.Get(a)
 	return ok
@@ -36,26 +33,13 @@ func (p *Provider) reconcile(ctx context.Context, a account) error {
 	if p.reconciled(a) {
 		return nil
 	}
-	cursor := uint64(0)
-	for range maxPages {
-		st, err := status.Channel(ctx, p.Host, a.peer, a.channel, p.Boot, cursor)
-		if err != nil {
-			return fmt.Errorf("ask the client for the channel's status: %w", err)
-		}
-		if err := p.adopt(ctx, a.peer, a.channel, st); err != nil {
-			return err
-		}
-		next := st.GetNextCursor()
-		if next == 0 {
-			p.agreed.Add(a, struct{}{})
-			return nil
-		}
-		if next <= cursor {
-			return wire.Malformed("a channel's status goes back from page %d to %d", cursor, next)
-		}
-		cursor = next
+	if err := status.EachPage(ctx, p.Host, a.peer, a.channel, p.Boot, func(page *pb.ChannelStatus) error {
+		return p.adopt(ctx, a.peer, a.channel, page)
+	}); err != nil {
+		return fmt.Errorf("ask the client for the channel's status: %w", err)
 	}
-	return wire.Malformed("a channel's status has more than %d pages", maxPages)
+	p.agreed.Add(a, struct{}{})
+	return nil
 }
 
 func (p *Provider) adopt(ctx context.Context, client peer.ID, channel market.Hash, st *pb.ChannelStatus) error {

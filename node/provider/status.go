@@ -74,9 +74,6 @@ func documents(tx *ledger.Tx, l ledger.Lease, seq uint32) (*pb.LeaseDocuments, e
 	return d, nil
 }
 
-// pageBytes is about how much one page of a channel's status holds.
-const pageBytes = status.MaxPage / 2
-
 // ChannelStatus gives the other peer of a channel what this side holds of it,
 // after this side has asked the same of the peer, once per start.
 func (p *Provider) ChannelStatus(ctx context.Context, asker peer.ID, channel market.Hash, boot status.BootID, cursor uint64) (*pb.ChannelStatus, error) {
@@ -106,7 +103,13 @@ func (p *Provider) ChannelStatus(ctx context.Context, asker peer.ID, channel mar
 		if len(ch.Signature) > 0 {
 			answer.Voucher = &pb.Voucher{Voucher: market.Voucher{Channel: channel, Max: ch.Voucher}.Encode(), Signature: ch.Signature}
 		}
-		return page(tx, channel, cursor, answer)
+		return status.Fill(answer, cursor, tx.ChannelLeases(ledger.Provider, channel), func(h market.Hash) ([]*pb.LeaseDocuments, error) {
+			l, err := tx.Lease(ledger.Provider, h)
+			if err != nil {
+				return nil, err
+			}
+			return everything(tx, l)
+		})
 	})
 	return answer, stored(err)
 }
@@ -120,36 +123,6 @@ func (p *Provider) exchangedWith(a account) {
 			l.here()
 		}
 	}
-}
-
-// page adds the channel's leases from cursor on, up to about pageBytes.
-func page(tx *ledger.Tx, channel market.Hash, cursor uint64, answer *pb.ChannelStatus) error {
-	n, size := uint64(0), 0
-	for h, err := range tx.ChannelLeases(ledger.Provider, channel) {
-		if err != nil {
-			return err
-		}
-		if n++; n <= cursor {
-			continue
-		}
-		if size > pageBytes {
-			answer.NextCursor = n - 1
-			return nil
-		}
-		l, err := tx.Lease(ledger.Provider, h)
-		if err != nil {
-			return err
-		}
-		shown, err := everything(tx, l)
-		if err != nil {
-			return err
-		}
-		answer.Leases = append(answer.Leases, shown...)
-		for _, d := range shown {
-			size += len(d.GetTerms()) + len(d.GetJob()) + 2048
-		}
-	}
-	return nil
 }
 
 // everything is a lease once for each receipt of it that the client may have

@@ -51,6 +51,11 @@ func TestLimits(t *testing.T) {
 			}
 			return err
 		},
+		"pages of a channel's status": func(t *testing.T, n int64) error {
+			return eachPage(t.Context(), func(cursor uint64) (*pb.ChannelStatus, error) {
+				return &pb.ChannelStatus{NextCursor: (cursor + 1) % uint64(n)}, nil
+			}, func(*pb.ChannelStatus) error { return nil })
+		},
 		"peers whose boot ID is remembered": func(t *testing.T, n int64) error {
 			b := NewBoots(nil, BootID{})
 			for i := range n {

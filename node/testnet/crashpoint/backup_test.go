@@ -41,7 +41,7 @@ func restoreOnce(t *testing.T, side string, when func(*world) bool) {
 		if backup == nil && when(w) {
 			backup = one.disk.CrashClone(vfs.CrashCloneCfg{})
 		}
-		return w.press("first", false)
+		return w.press(want{name: "first"})
 	})
 	w.until("quiet after job first", w.quiet)
 	require.NotNil(t, backup)
@@ -50,7 +50,7 @@ func restoreOnce(t *testing.T, side string, when func(*world) bool) {
 	one.fate.end()
 	one.disk = backup
 	one.given.forget()
-	w.until("job second", func() error { return w.press("second", false) })
+	w.until("job second", func() error { return w.press(want{name: "second"}) })
 	w.until("quiet after job second", func() error { return w.rest() })
 	asksFirst(t, one.fate.points())
 	provider, client := w.sums(&w.seller.node, "provider"), w.sums(&w.buyer.node, "client")

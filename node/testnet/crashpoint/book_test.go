@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 
 	"souk/node/ledger"
@@ -48,11 +49,10 @@ func newestState(ctx context.Context, l *ledger.Ledger, role ledger.Role) (state
 	return state
 }
 
-var (
-	closure = regexp.MustCompile(`(\.func\d+|-range\d+|\.gowrap\d+|\.\d+)+$`)
-	// Functions that write what others tell them to.
-	helpers = regexp.MustCompile(`\.(update|change)$`)
-)
+var closure = regexp.MustCompile(`(\.func\d+|-range\d+|\.gowrap\d+|\.\d+)+$`)
+
+// helpers are functions that write what others tell them to.
+var helpers = []string{"provider.(*lease).update", "client.(*Engine).change", "client.(*execution).edit"}
 
 // writer names the function of a role that asked for a write.
 func writer() string {
@@ -62,7 +62,7 @@ func writer() string {
 		f, more := frames.Next()
 		name, ok := strings.CutPrefix(f.Function, "souk/node/")
 		name = closure.ReplaceAllString(name, "")
-		if ok && !strings.HasPrefix(name, "testnet/") && !helpers.MatchString(name) {
+		if ok && !strings.HasPrefix(name, "testnet/") && !slices.Contains(helpers, name) {
 			return name
 		}
 		if !more {

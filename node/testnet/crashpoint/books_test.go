@@ -2,6 +2,7 @@ package crashpoint_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"souk/node/ledger"
@@ -16,20 +17,20 @@ func audited(w *world) error {
 	if err != nil {
 		return err
 	}
-	providers, err := exported(w.seller.ledger, ledger.Provider)
-	if err != nil {
-		return err
+	var providers []audit.Book
+	var ledgers []*ledger.Ledger
+	for _, s := range w.sellers() {
+		all, err := exported(s.ledger, ledger.Provider)
+		if err != nil {
+			return err
+		}
+		providers, ledgers = append(providers, audit.Book{Name: "the provider in " + s.region, Bundles: all}), append(ledgers, s.ledger)
 	}
-	report := audit.Run([]audit.Book{{Name: "client", Bundles: clients}}, []audit.Book{{Name: "provider", Bundles: providers}})
+	report := audit.Run([]audit.Book{{Name: "client", Bundles: clients}}, providers)
 	if len(report.Problems) > 0 {
 		return fmt.Errorf("the books disagree: %v", report.Problems)
 	}
-	for role, l := range map[ledger.Role]*ledger.Ledger{ledger.Client: w.buyer.ledger, ledger.Provider: w.seller.ledger} {
-		if err := counted(l, role, report.Countersigned); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(counted(ledger.Client, report.Countersigned, w.buyer.ledger), counted(ledger.Provider, report.Countersigned, ledgers...))
 }
 
 // exported are a ledger's leases of one role, which must all be closed. One
@@ -57,25 +58,31 @@ func exported(l *ledger.Ledger, role ledger.Role) (all []market.Bundle, err erro
 	return all, err
 }
 
-// counted compares the sums that a ledger keeps of its channels with what was
+// counted compares the sums that ledgers keep of their channels with what was
 // countersigned, and the vouchers with one another.
-func counted(l *ledger.Ledger, role ledger.Role, countersigned market.Amount) error {
-	return l.View(context.Background(), func(tx *ledger.Tx) error {
-		var due market.Amount
-		for ch, err := range tx.Channels(role) {
-			if err != nil {
-				return err
+func counted(role ledger.Role, countersigned market.Amount, all ...*ledger.Ledger) error {
+	var due market.Amount
+	for _, l := range all {
+		err := l.View(context.Background(), func(tx *ledger.Tx) error {
+			for ch, err := range tx.Channels(role) {
+				if err != nil {
+					return err
+				}
+				due = due.Add(ch.Due)
+				if err := growing(tx, role, ch); err != nil {
+					return err
+				}
 			}
-			due = due.Add(ch.Due)
-			if err := growing(tx, role, ch); err != nil {
-				return err
-			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		if due != countersigned {
-			return fmt.Errorf("the %s counts %s as due, and %s was countersigned", role, due, countersigned)
-		}
-		return nil
-	})
+	}
+	if due != countersigned {
+		return fmt.Errorf("the %s counts %s as due, and %s was countersigned", role, due, countersigned)
+	}
+	return nil
 }
 
 func growing(tx *ledger.Tx, role ledger.Role, ch ledger.Channel) error {

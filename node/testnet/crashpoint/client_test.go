@@ -33,7 +33,8 @@ func (b *buyer) up(f *fate) (err error) {
 	b.engine, err = client.New(client.Config{
 		Host: b.host, Finder: finder{b.host, b.knows}, Ledger: &frailBook{b.ledger, ledger.Client, f}, Blobs: b.blobs, Key: b.key, Network: networkName,
 		Boot: newBoot(), Dir: filepath.Join(b.dir, "logs"), Log: slog.New(slog.DiscardHandler),
-		Clock: client.Clock{Now: time.Now, Mono: func() time.Duration { return time.Since(began) }},
+		Challenge: smallChallenge,
+		Clock:     client.Clock{Now: time.Now, Mono: func() time.Duration { return time.Since(began) }},
 	})
 	if err != nil {
 		return err

@@ -21,14 +21,20 @@ var errUnreachable = errors.New("no such host is up")
 
 // web is the network that the hosts are on.
 type web struct {
-	mu    sync.Mutex
-	hosts map[peer.ID]*memHost
+	mu     sync.Mutex
+	hosts  map[peer.ID]*memHost
+	apart  peer.ID // whom nobody reaches, and who reaches nobody
+	meddle meddler
 }
 
-func (w *web) host(p peer.ID) *memHost {
+// reach is the host that one peer reaches of another.
+func (w *web) reach(from, to peer.ID) *memHost {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.hosts[p]
+	if w.apart != "" && (from == w.apart || to == w.apart) {
+		return nil
+	}
+	return w.hosts[to]
 }
 
 // memHost is what souk uses of a libp2p host, with streams in memory. Each
@@ -64,6 +70,10 @@ func (h *memHost) leave() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
+	h.breakOffLocked()
+}
+
+func (h *memHost) breakOffLocked() {
 	for s := range h.streams {
 		s.out.finish(errRemoteReset)
 		s.in.drop(errReset)
@@ -96,14 +106,14 @@ func (h *memHost) handler(id protocol.ID) network.StreamHandler {
 }
 
 func (h *memHost) Connect(_ context.Context, info peer.AddrInfo) error {
-	if h.fate.isDead() || h.web.host(info.ID) == nil {
+	if h.fate.isDead() || h.web.reach(h.id, info.ID) == nil {
 		return errUnreachable
 	}
 	return nil
 }
 
 func (h *memHost) NewStream(_ context.Context, p peer.ID, ids ...protocol.ID) (network.Stream, error) {
-	there := h.web.host(p)
+	there := h.web.reach(h.id, p)
 	if h.fate.isDead() || there == nil || there.fate.isDead() {
 		return nil, errUnreachable
 	}
@@ -150,13 +160,13 @@ type memNetwork struct {
 func (n memNetwork) ConnsToPeer(peer.ID) []network.Conn { return nil }
 
 func (n memNetwork) Connectedness(p peer.ID) network.Connectedness {
-	if n.h.web.host(p) == nil {
+	if n.h.web.reach(n.h.id, p) == nil {
 		return network.NotConnected
 	}
 	return network.Connected
 }
 
-// finder knows the one provider.
+// finder knows the providers.
 type finder struct {
 	host *memHost
 	all  []peer.ID

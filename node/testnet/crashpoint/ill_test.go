@@ -84,7 +84,7 @@ func fallIll(t *testing.T, side string, n int) (sick bool) {
 			if one.ill.isSick() {
 				return nil
 			}
-			return w.press("first", false)
+			return w.press(want{name: "first"})
 		})
 		if sick = one.ill.isSick(); sick {
 			<-time.After(shownIll)

@@ -14,8 +14,8 @@ import (
 	"souk/protocol/pb"
 )
 
-// promises are what a node has said to the other side, and must know of after
-// every crash: what it spoke was durable before.
+// promises are what a node has said to the other side or to its user, and must
+// know of after every crash: what it spoke was durable before.
 type promises struct {
 	mu  sync.Mutex
 	all []promise
@@ -56,6 +56,13 @@ func (p *promises) note(m proto.Message) {
 	}
 }
 
+// told remembers what a user was told to be on disk.
+func (p *promises) told(what string, kept func(tx *ledger.Tx) error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all = append(p.all, promise{what, kept})
+}
+
 // forget is for books that can't know what was said.
 func (p *promises) forget() {
 	p.mu.Lock()
@@ -70,7 +77,7 @@ func (p *promises) kept(l *ledger.Ledger) error {
 	return l.View(context.Background(), func(tx *ledger.Tx) error {
 		for _, one := range p.all {
 			if err := one.kept(tx); err != nil {
-				return fmt.Errorf("%s was sent and is unknown after a crash: %w", one.what, err)
+				return fmt.Errorf("%s was promised and is unknown after a crash: %w", one.what, err)
 			}
 		}
 		return nil
@@ -98,6 +105,17 @@ func signedReceipt(m *pb.Receipt) func(*ledger.Tx) error {
 		kept, err := tx.Receipt(ledger.Provider, r.Lease, r.Seq)
 		if err == nil && !bytes.Equal(kept.ProviderSignature, m.GetProviderSignature()) {
 			err = fmt.Errorf("receipt %d is another one", r.Seq)
+		}
+		return err
+	}
+}
+
+// jobOf looks for a user's job.
+func jobOf(id string, is func(ledger.Job) bool) func(*ledger.Tx) error {
+	return func(tx *ledger.Tx) error {
+		j, err := tx.Job(id)
+		if err == nil && !is(j) {
+			err = fmt.Errorf("job %s isn't as it was", id)
 		}
 		return err
 	}

@@ -29,8 +29,13 @@ func (s *memStream) Read(b []byte) (int, error) { return s.in.read(b) }
 // Write is one message: wire.Stream writes a frame at a time.
 func (s *memStream) Write(b []byte) (n int, err error) {
 	m := s.message(b)
-	err = s.host.fate.around("send "+nameOf(m), func() (err error) {
-		if n, err = s.out.write(b); err == nil {
+	err = s.host.fate.around("send "+nameOf(m), func() error {
+		frame, err := s.host.web.arrives(s, m, b)
+		if err == nil && frame != nil {
+			_, err = s.out.write(frame)
+		}
+		if err == nil {
+			n = len(b)
 			s.host.said(m)
 		}
 		return err
@@ -79,6 +84,8 @@ func messages(id protocol.ID) (asked, answered proto.Message) {
 		return &pb.BlobRequest{}, &pb.BlobAnswer{}
 	case wire.StatusProtocol:
 		return &pb.StatusRequest{}, &pb.StatusAnswer{}
+	case wire.ChallengeProtocol:
+		return &pb.ChallengeRequest{}, &pb.ChallengeAnswer{}
 	}
 	return nil, nil
 }

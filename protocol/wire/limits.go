@@ -32,8 +32,8 @@ const (
 	AskTimeout   = 20 * time.Second // one question and its answer
 	IdleTimeout  = 30 * time.Second // the longest silence on a conversation between two frames; peers that have nothing to say send an empty State before
 
-	MalformedBeforeBlock = 5                // malformed frames within BlockWindow
-	BlockWindow          = 10 * time.Minute // and then the peer is refused
+	MalformedBeforeBlock = 5                // malformed frames of a peer, all forgotten within BlockWindow
+	BlockWindow          = 10 * time.Minute // one by one; beyond them the peer is refused
 	BlockFor             = 10 * time.Minute // for this long
 
 	AsksPerSecond = 20 // new streams a second from one peer and protocol, on average
@@ -56,7 +56,7 @@ func LimitRows() []limit.Limit {
 		limit.Time("opening a stream", OpenTimeout, "given up"),
 		limit.Time("question and answer", AskTimeout, "given up"),
 		limit.Time("silence in a conversation", IdleTimeout, "the stream is reset"),
-		limit.Of(fmt.Sprintf("malformed messages of a peer in %d min", BlockWindow/time.Minute), MalformedBeforeBlock, blocked),
+		limit.Of(fmt.Sprintf("malformed messages of a peer, one forgotten every %d min", BlockWindow/MalformedBeforeBlock/time.Minute), MalformedBeforeBlock, blocked),
 		limit.Of("new streams of a peer and protocol in a second", AsksPerSecond, "refused with rate_limited"),
 		limit.Of("new streams of a peer and protocol at once", AsksBurst, "refused with rate_limited"),
 		limit.Of("streams of a protocol that wait for their first frame", MaxOpening, "the stream is reset that has waited longest of the peer that has the most of them"),

@@ -32,7 +32,7 @@ func TestLimits(t *testing.T) {
 		"opening a stream":                         inTime(opensAfter),
 		"question and answer":                      inTime(answersAfter),
 		"silence in a conversation":                inTime(silentFor),
-		"malformed messages of a peer in 10 min": func(t *testing.T, n int64) error {
+		"malformed messages of a peer, one forgotten every 2 min": func(t *testing.T, n int64) error {
 			d, blocked := newTestDispatcher()
 			defer d.Close()
 			for range n {

@@ -31,7 +31,7 @@ type Faults struct {
 func NewFaults() *Faults { return &Faults{of: newLRU[peer.ID]()} }
 
 // Misbehaved counts a malformed message and tells whether the peer has now
-// sent more of them than MalformedBeforeBlock within BlockWindow.
+// sent more than MalformedBeforeBlock of them that are not forgotten yet.
 func (f *Faults) Misbehaved(p peer.ID) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -33,6 +33,7 @@ type Finder interface {
 type Ledger interface {
 	Update(ctx context.Context, fn func(*ledger.Tx) error) error
 	View(ctx context.Context, fn func(*ledger.Tx) error) error
+	Peek(ctx context.Context, fn func(*ledger.Tx) error) error
 }
 
 // Caps bounds, in money, what dishonest providers could keep at most.

@@ -22,7 +22,7 @@ func (e *Engine) connectKnown(ctx context.Context, p peer.ID) error {
 	if o, ok := e.offers.Get(p, e.cfg.Clock.Now()); ok {
 		info.Addrs = append(info.Addrs, o.Addrs...)
 	}
-	err := e.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
+	err := e.cfg.Ledger.Peek(ctx, func(tx *ledger.Tx) error {
 		known, err := tx.Peer(p.String())
 		info.Addrs = append(info.Addrs, parseAddrs(known.Addrs)...)
 		return err

@@ -130,7 +130,7 @@ func (e *Engine) modelKeys(d device.Need) (keys []p2p.Key) {
 // goodPeers are those that ended leases well, the most reliable first.
 func (e *Engine) goodPeers(ctx context.Context) ([]peer.AddrInfo, error) {
 	var known []ledger.Peer
-	err := e.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
+	err := e.cfg.Ledger.Peek(ctx, func(tx *ledger.Tx) error {
 		for p, err := range tx.Peers() {
 			if err != nil {
 				return err

@@ -169,7 +169,7 @@ func (r *runner) need(ctx context.Context, j ledger.Job, before []ledger.Lease) 
 		return Need{}, err
 	}
 	var rest market.Amount
-	err = r.e.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
+	err = r.e.cfg.Ledger.Peek(ctx, func(tx *ledger.Tx) error {
 		j, err := tx.Job(r.id)
 		if err != nil {
 			return err

@@ -49,7 +49,7 @@ func (e *Engine) candidates(ctx context.Context, n Need) ([]*candidate, error) {
 		return nil, err
 	}
 	cs := make([]*candidate, 0, len(offers))
-	err = e.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
+	err = e.cfg.Ledger.Peek(ctx, func(tx *ledger.Tx) error {
 		for _, o := range offers {
 			known, err := tx.Peer(o.Peer.String())
 			if err != nil && !errors.Is(err, ledger.ErrNotFound) {

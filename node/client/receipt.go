@@ -32,7 +32,7 @@ func (x *execution) read(m *pb.Receipt) (c books.Checked, a books.Against, err e
 // against is what the receipt with that number is judged by.
 func (x *execution) against(seq uint32) (a books.Against, err error) {
 	a = books.Against{Lease: x.lease, Quote: x.quote, Passed: x.sinceStart(), Sure: x.startedHere}
-	err = x.e.cfg.Ledger.View(x.e.ctx, func(tx *ledger.Tx) (err error) {
+	err = x.e.cfg.Ledger.Peek(x.e.ctx, func(tx *ledger.Tx) (err error) {
 		if a.Channel, err = tx.Channel(ledger.Client, x.lease.Channel); err != nil {
 			return err
 		}

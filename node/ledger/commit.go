@@ -92,13 +92,24 @@ func (l *Ledger) apply(ctx context.Context, fn func(*Tx) error) (*commit, error)
 // View runs fn on a snapshot of the state, of which everything is durable
 // before fn starts. fn's error is returned as it is.
 func (l *Ledger) View(ctx context.Context, fn func(*Tx) error) error {
+	return l.read(ctx, l.settled, fn)
+}
+
+// Peek runs fn on a snapshot of the newest state, without waiting for the disk:
+// a crash may undo what it shows. It is for what an Update then decides, and
+// for guesses; nothing that it shows may be told to anybody.
+func (l *Ledger) Peek(ctx context.Context, fn func(*Tx) error) error {
+	return l.read(ctx, func(context.Context) error { return nil }, fn)
+}
+
+func (l *Ledger) read(ctx context.Context, wait func(context.Context) error, fn func(*Tx) error) error {
 	if err := l.enter(ctx); err != nil {
 		return err
 	}
 	defer l.users.Done()
 	snapshot := l.db.NewSnapshot()
 	defer func() { _ = snapshot.Close() }()
-	if err := l.settled(ctx); err != nil {
+	if err := wait(ctx); err != nil {
 		return err
 	}
 	return l.run(fn, &Tx{ledger: l, from: snapshot})

@@ -82,6 +82,26 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 	}
 }
 
+func TestAPeekDoesNotWaitForTheDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, slow := slowLedger(t)
+		written := make(chan error, 1)
+		go func() {
+			written <- l.Update(t.Context(), func(tx *ledger.Tx) error { return tx.PutMeta("promise", []byte("x")) })
+		}()
+		synctest.Wait()
+		require.NoError(t, l.Peek(t.Context(), func(tx *ledger.Tx) error {
+			_, err := tx.Meta("promise")
+			return err
+		}))
+		require.Error(t, l.Peek(t.Context(), func(tx *ledger.Tx) error { return tx.PutMeta("promise", nil) }), "it can't write")
+		require.Empty(t, written)
+		close(slow.gate)
+		require.NoError(t, <-written)
+		require.NoError(t, l.Close())
+	})
+}
+
 func TestConcurrentUpdatesShareASync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, slow := slowLedger(t)

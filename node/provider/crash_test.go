@@ -75,6 +75,10 @@ func (l *frailLedger) View(ctx context.Context, fn func(*ledger.Tx) error) error
 	return errors.Join(l.fate.alive(), l.Ledger.View(ctx, fn))
 }
 
+func (l *frailLedger) Peek(ctx context.Context, fn func(*ledger.Tx) error) error {
+	return errors.Join(l.fate.alive(), l.Ledger.Peek(ctx, fn))
+}
+
 type frailStage struct {
 	*stage
 	fate *fate

@@ -22,7 +22,7 @@ func (l *lease) covered(ctx context.Context) bool {
 		return true
 	}
 	var ch ledger.Channel
-	err := l.p.Ledger.View(ctx, func(tx *ledger.Tx) (err error) {
+	err := l.p.Ledger.Peek(ctx, func(tx *ledger.Tx) (err error) {
 		ch, err = tx.Channel(ledger.Provider, l.channel)
 		return err
 	})

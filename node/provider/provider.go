@@ -57,6 +57,7 @@ const maxAccounts = 16 << 10
 type Ledger interface {
 	Update(ctx context.Context, fn func(*ledger.Tx) error) error
 	View(ctx context.Context, fn func(*ledger.Tx) error) error
+	Peek(ctx context.Context, fn func(*ledger.Tx) error) error
 	Healthy() error // nil while Updates are taken
 }
 

@@ -166,7 +166,7 @@ func (p *Provider) quoteRecord(client peer.ID, a leases.Asked, q leases.Quoted) 
 
 // known is what the books say about a client; the zero record for a stranger.
 func (p *Provider) known(ctx context.Context, client peer.ID) (rec ledger.Peer, err error) {
-	err = p.Ledger.View(ctx, func(tx *ledger.Tx) (err error) {
+	err = p.Ledger.Peek(ctx, func(tx *ledger.Tx) (err error) {
 		rec, err = tx.Peer(client.String())
 		return err
 	})

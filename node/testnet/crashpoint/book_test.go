@@ -34,6 +34,13 @@ func (b *frailBook) View(ctx context.Context, fn func(*ledger.Tx) error) error {
 	return b.Ledger.View(ctx, fn)
 }
 
+func (b *frailBook) Peek(ctx context.Context, fn func(*ledger.Tx) error) error {
+	if b.fate.isDead() {
+		return errCrash
+	}
+	return b.Ledger.Peek(ctx, fn)
+}
+
 // newestState is the state of a side's newest lease.
 func newestState(ctx context.Context, l *ledger.Ledger, role ledger.Role) (state string) {
 	state = noLease

@@ -16,25 +16,23 @@ import (
 type stage struct {
 	tick time.Duration
 
-	mu      sync.Mutex
-	changed *sync.Cond
-	acts    map[string]*act // by lease
-	closed  bool
+	mu     sync.Mutex
+	acts   map[string]*act // by lease
+	closed bool
 }
 
 // act is one execution on the stage.
 type act struct {
-	s      *stage
-	id     string
-	over   int // ticks that have passed, the newest perhaps without a receipt
-	signed int // receipts of them
-	done   chan struct{}
+	s       *stage
+	id      string
+	changed *sync.Cond // of this one alone: its tick is no other lease's business
+	over    int        // ticks that have passed, the newest perhaps without a receipt
+	signed  int        // receipts of them
+	done    chan struct{}
 }
 
 func newStage(tick time.Duration) *stage {
-	s := &stage{tick: tick, acts: map[string]*act{}}
-	s.changed = sync.NewCond(&s.mu)
-	return s
+	return &stage{tick: tick, acts: map[string]*act{}}
 }
 
 // pass lets the next tick of a lease pass.
@@ -48,7 +46,7 @@ func (s *stage) change(lease string, change func(*act)) {
 	defer s.mu.Unlock()
 	if a := s.acts[lease]; a != nil {
 		change(a)
-		s.changed.Broadcast()
+		a.changed.Broadcast()
 	}
 }
 
@@ -57,7 +55,9 @@ func (s *stage) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.changed.Broadcast()
+	for _, a := range s.acts {
+		a.changed.Broadcast()
+	}
 }
 
 // Kind is that of WASM jobs.
@@ -76,7 +76,7 @@ func (s *stage) Close(bool) error { return nil }
 func (s *stage) Prepare(_ context.Context, spec executor.Spec) (executor.Execution, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := &act{s: s, id: spec.ID, done: make(chan struct{})}
+	a := &act{s: s, id: spec.ID, changed: sync.NewCond(&s.mu), done: make(chan struct{})}
 	s.acts[spec.ID] = a
 	return a, nil
 }
@@ -101,7 +101,7 @@ func (a *act) Usage() executor.Usage {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
 	for a.signed >= a.over && !a.s.closed {
-		a.s.changed.Wait()
+		a.changed.Wait()
 	}
 	return executor.Usage{Running: true, Ran: time.Duration(a.over+1)*a.s.tick - time.Millisecond}
 }

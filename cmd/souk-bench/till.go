@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -49,6 +48,7 @@ const (
 // side is what one of the two works on.
 type side struct {
 	key   crypto.PrivKey
+	net   *p2p.Node
 	host  host.Host
 	books *ledger.Ledger
 	blobs *blob.Store
@@ -56,18 +56,20 @@ type side struct {
 	dir   string
 }
 
-// newSide makes one on a host of its own.
-func newSide(dir string, opened *parts) (side, error) {
+// newSide makes one on a host of its own, which is souk's.
+func newSide(ctx context.Context, dir string, opened *parts) (side, error) {
 	key, _, err := crypto.GenerateSecp256k1Key(rand.Reader)
 	if err != nil {
 		return side{}, err
 	}
-	h, err := libp2p.New(libp2p.Identity(key), libp2p.ListenAddrStrings(onTCP), libp2p.DisableRelay(), libp2p.DisableMetrics())
+	n, err := p2p.New(ctx, p2p.Config{Key: key, Network: tillNetwork, Version: "bench", Listen: []string{onTCP}, Loopback: true})
 	if err != nil {
 		return side{}, err
 	}
-	opened.add(h.Close)
-	return newSideOn(dir, h, opened)
+	opened.add(n.Close)
+	s, err := newSideOn(dir, n.Host(), opened)
+	s.net = n
+	return s, err
 }
 
 // newSideOn makes one on a host that runs already.
@@ -88,11 +90,11 @@ func newTill(ctx context.Context, dir string, slots int) (_ *till, err error) {
 			err = errors.Join(err, opened.close())
 		}
 	}()
-	buyer, err := newSide(filepath.Join(dir, "client"), &opened)
+	buyer, err := newSide(ctx, filepath.Join(dir, "client"), &opened)
 	if err != nil {
 		return nil, err
 	}
-	seller, err := newSide(filepath.Join(dir, "provider"), &opened)
+	seller, err := newSide(ctx, filepath.Join(dir, "provider"), &opened)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +131,7 @@ func (t *till) sell(ctx context.Context, s side, buyer peer.ID, slots int, opene
 		Host: s.host, Key: s.key, Network: tillNetwork, Ledger: s.books, Blobs: s.blobs, Executors: []executor.Executor{t.stage}, Capacity: free,
 		Offers: offers, Boot: s.boot, Dir: filepath.Join(s.dir, "logs"), Total: total, Speed: 1, Price: market.NewAmount(3_600_000), Tick: tillTick,
 		MaxTime: time.Hour, Caps: provider.Caps{Peer: market.NewAmount(1 << 40), Total: market.NewAmount(1 << 40)},
-		Addrs: s.host.Addrs, Protect: func(peer.ID, bool) {}, Now: time.Now, Log: slog.New(slog.DiscardHandler), Notify: t.heard,
+		Addrs: s.host.Addrs, Protect: func(peer.ID, bool) {}, Regular: s.net.MakeRegular, Now: time.Now, Log: slog.New(slog.DiscardHandler), Notify: t.heard,
 	})
 	if err != nil {
 		return err
@@ -138,7 +140,7 @@ func (t *till) sell(ctx context.Context, s side, buyer peer.ID, slots int, opene
 		t.stage.end()
 		return t.provider.Close()
 	})
-	d := wire.NewDispatcher(s.host, wire.Strangers{}, slog.New(slog.DiscardHandler))
+	d := wire.NewDispatcher(s.host, s.net, slog.New(slog.DiscardHandler))
 	opened.add(func() error { d.Close(); return nil })
 	if err := t.provider.Start(ctx); err != nil {
 		return err
@@ -178,7 +180,7 @@ func (t *till) buy(ctx context.Context, s side, seller host.Host, opened *parts)
 	awake := clock.Awake
 	clock.Awake = func() time.Duration { return awake() + time.Duration(t.skipped.Load()) }
 	t.client, err = client.New(client.Config{
-		Host: s.host, Finder: one{s.host, infoOf(seller)}, Ledger: s.books, Blobs: s.blobs, Key: s.key, Network: tillNetwork, Boot: s.boot, Clock: clock,
+		Host: s.host, Finder: one{s.host, infoOf(seller)}, Ledger: s.books, Blobs: s.blobs, Key: s.key, Network: tillNetwork, Boot: s.boot, Clock: clock, Supplier: s.net.MakeSupplier,
 		Dir: filepath.Join(s.dir, "logs"), Caps: client.Caps{PerPeer: market.NewAmount(1 << 40), InAll: market.NewAmount(1 << 40)},
 	})
 	if err != nil {

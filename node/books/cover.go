@@ -2,6 +2,8 @@ package books
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"time"
 
 	"souk/node/ledger"
@@ -74,17 +76,24 @@ func Covered(ch ledger.Channel, running []Stake, own Stake) bool {
 	return own.TickPrice.IsZero() || Cover(ch, running, own.Lease).MayStart(own.Next())
 }
 
-// Worst is which of a channel's leases stops when they aren't covered: the one
-// with the most charge that no countersignature stands for.
-func Worst(running []Stake) (worst market.Hash) {
-	var most market.Amount
-	for i, s := range running {
-		c := s.Uncovered().Cmp(most)
-		if i == 0 || c > 0 || c == 0 && bytes.Compare(s.Lease[:], worst[:]) > 0 {
-			worst, most = s.Lease, s.Uncovered()
+// Uncover is which of a channel's leases stop when the grace of own is over: none
+// if it is covered by now; those with more uncovered charge, the most first, if own is
+// covered without them; else own, and each of the others when its own grace is over.
+// staked are all leases that may run, of which those in may stop.
+func Uncover(ch ledger.Channel, staked, may []Stake, own Stake) (stop []market.Hash) {
+	staked, may = slices.Clone(staked), slices.Clone(may)
+	slices.SortFunc(may, func(a, b Stake) int {
+		return cmp.Or(b.Uncovered().Cmp(a.Uncovered()), bytes.Compare(b.Lease[:], a.Lease[:]))
+	})
+	for !Covered(ch, staked, own) {
+		if len(may) == 0 || may[0].Uncovered().Cmp(own.Uncovered()) <= 0 {
+			return []market.Hash{own.Lease}
 		}
+		worst := may[0].Lease
+		stop, may = append(stop, worst), may[1:]
+		staked = slices.DeleteFunc(staked, func(s Stake) bool { return s.Lease == worst })
 	}
-	return worst
+	return stop
 }
 
 // Disputed is what of the signed charge is of ended leases and was never

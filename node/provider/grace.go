@@ -21,34 +21,49 @@ func (l *lease) covered(ctx context.Context) bool {
 	if l.staked.TickPrice.IsZero() {
 		return true
 	}
-	var ch ledger.Channel
-	err := l.p.Ledger.Peek(ctx, func(tx *ledger.Tx) (err error) {
-		ch, err = tx.Channel(ledger.Provider, l.channel)
-		return err
-	})
+	ch, err := l.onChannel(ctx)
 	return err == nil && books.Covered(ch, l.p.stakes(l.channel), l.stake())
 }
 
-// mostUncovered tells whether of the channel's leases this is the one to stop
-// for want of cover. If it is another, that one is told.
-func (l *lease) mostUncovered(ctx context.Context) bool {
-	if l.covered(ctx) {
+func (l *lease) onChannel(ctx context.Context) (ch ledger.Channel, err error) {
+	err = l.p.Ledger.Peek(ctx, func(tx *ledger.Tx) (err error) {
+		ch, err = tx.Channel(ledger.Provider, l.channel)
+		return err
+	})
+	return ch, err
+}
+
+// uncovered tells, once the grace is over, whether this lease stops for want of
+// cover. If others of the channel do in its place, they are told.
+func (l *lease) uncovered(ctx context.Context) bool {
+	if l.staked.TickPrice.IsZero() {
 		return false
 	}
-	running := []books.Stake{l.stake()}
+	ch, err := l.onChannel(ctx)
+	if err != nil {
+		return true
+	}
+	for _, h := range books.Uncover(ch, l.p.stakes(l.channel), l.others(), l.stake()) {
+		if h == l.hash {
+			return true
+		}
+		if other := l.p.lease(h); other != nil {
+			other.evict(true)
+		}
+	}
+	return false
+}
+
+// others are the stakes of the channel's other leases that have a process.
+func (l *lease) others() (running []books.Stake) {
 	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
 	for _, other := range l.p.leases {
 		if other != l && other.channel == l.channel && other.execution() != nil && other.running() {
 			running = append(running, other.stake())
 		}
 	}
-	worst := l.p.leases[books.Worst(running)]
-	l.p.mu.Unlock()
-	if worst == l || worst == nil {
-		return true
-	}
-	worst.evict(true)
-	return false
+	return running
 }
 
 // evict makes the lease stop unless it is covered when its supervisor looks.

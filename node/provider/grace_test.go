@@ -64,3 +64,26 @@ func TestOfAChannelsLeasesTheOneThatIsntPaidForStops(t *testing.T) {
 	require.NoError(t, paid.next(settled(paid.last.Seq)))
 	s.nothingHeld()
 }
+
+// A client that stops paying for all of its leases at once costs a grace on each of
+// them: none gets another for a lease that was stopped.
+func TestLeasesThatLoseTheirCoverTogetherHaveOneGraceEach(t *testing.T) {
+	s := newShop(t, func(c *provider.Config) { c.Tick = time.Second })
+	g := newGuest(t, s)
+	var leases []lease.Accepted
+	for range 4 { // before any of them runs, however slow this machine is
+		leases = append(leases, g.lease())
+	}
+	var visits []*visit
+	for _, a := range leases {
+		v := g.attach(a, 0)
+		v.silent.Store(true)
+		visits = append(visits, v)
+	}
+	for _, v := range visits {
+		require.NoError(t, v.next(isDone))
+		require.Equal(t, market.Cancelled, v.last.Outcome)
+		require.Equal(t, "no voucher covered the next tick", s.record(v.a.Lease.Hash()).Reason)
+		require.LessOrEqual(t, v.last.Seq, uint32(2), "the receipt of the tick that was paid ahead, and the last one")
+	}
+}

@@ -60,7 +60,7 @@ func (l *lease) supervise(ctx context.Context, grace *grace) error {
 		case <-exec.Done():
 			return l.ended(ctx, exec)
 		case <-boundary.C:
-			if grace.running && l.mostUncovered(ctx) {
+			if grace.running && l.uncovered(ctx) {
 				return l.stop(ctx, exec, market.Cancelled, uncoveredSentence)
 			}
 			if err := l.tick(ctx, exec, l.reached(exec, tick)); err != nil {
@@ -69,7 +69,7 @@ func (l *lease) supervise(ctx context.Context, grace *grace) error {
 			grace.begin()
 			boundary.Reset(max(time.Millisecond, tick-exec.Usage().Ran%tick))
 		case <-grace.over():
-			if l.mostUncovered(ctx) {
+			if l.uncovered(ctx) {
 				return l.stop(ctx, exec, market.Cancelled, uncoveredSentence)
 			}
 			grace.begin()

@@ -31,7 +31,7 @@ func (p *provider) boundary(r *run) {
 	if r.ending != nil || p.over(r) || r.proc.over {
 		return
 	}
-	if r.grace%2 == 1 && p.mostUncovered(r) {
+	if r.grace%2 == 1 && p.uncovered(r) {
 		p.stop(r, market.Cancelled)
 		return
 	}
@@ -49,7 +49,7 @@ func (p *provider) beginGrace(r *run) {
 		if r.grace != this || r.ending != nil || p.over(r) || r.proc.over {
 			return
 		}
-		if p.mostUncovered(r) {
+		if p.uncovered(r) {
 			p.stop(r, market.Cancelled)
 			return
 		}
@@ -103,22 +103,22 @@ func (p *provider) covered(r *run) bool {
 	return books.Covered(p.channel(r.channel), p.stakes(r.channel), p.stake(r))
 }
 
-func (p *provider) mostUncovered(r *run) bool {
-	if p.covered(r) {
-		return false
-	}
-	all := []books.Stake{p.stake(r)}
+// uncovered tells whether a lease stops whose grace is over.
+func (p *provider) uncovered(r *run) bool {
+	var others []books.Stake
 	for _, other := range p.runs {
 		if other != r && other.channel == r.channel && !p.over(other) && other.proc != nil && other.ending == nil {
-			all = append(all, p.stake(other))
+			others = append(others, p.stake(other))
 		}
 	}
-	worst := p.find(books.Worst(all))
-	if worst == r {
-		return true
+	for _, h := range books.Uncover(p.channel(r.channel), p.stakes(r.channel), others, p.stake(r)) {
+		if h == r.lease {
+			return true
+		}
+		other := p.find(h)
+		other.evicted = true
+		p.look(other)
 	}
-	worst.evicted = true
-	p.look(worst)
 	return false
 }
 

@@ -52,6 +52,7 @@ func TestDAGJSONHasOneSpelling(t *testing.T) {
 		"a float in x-":         `{"x-a":{"b":[1.5]}}`,
 		"x- inside":             `{"outputs":{"x-a":1}}`,
 		"X-":                    `{"X-a":1}`,
+		"x without a hyphen":    `{"xa":1}`,
 		"a link as text":        `{"outputs":"` + markettest.Module().String() + `"}`,
 		"bytes for a text":      `{"cause":{"/":{"bytes":"AAAA"}}}`,
 		"too deep":              `{"x-a":` + deep + `}`,
@@ -84,6 +85,29 @@ func TestDAGJSONDocumentsDecodeToWhatWasEncoded(t *testing.T) {
 		require.Equal(t, want, got)
 		require.Equal(t, block, markettest.Must(got.Encode()))
 	})
+}
+
+// Brackets in a text are no maps or lists, also behind a quotation mark in it.
+func TestBracketsInATextAreNotCounted(t *testing.T) {
+	many := strings.Repeat("[{", 40)
+	for _, text := range []string{many, `"` + many, `\` + many, `\"` + many + `\`} {
+		want := market.Body{Cause: "exited", Detail: text}
+		got, err := market.DecodeBody(markettest.Must(want.Encode()))
+		require.NoError(t, err, text)
+		require.Equal(t, want, got)
+	}
+	hidden := `{"cause":"\\","x-a":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`
+	_, err := market.DecodeBody([]byte(hidden))
+	require.ErrorIs(t, err, market.ErrEncoding, "a text that ends with a backslash hides nothing")
+}
+
+func TestADocumentIsWrittenUpToItsLimit(t *testing.T) {
+	block, err := market.EncodeDAGJSON(market.Body{Cause: "exited"}, market.MaxBlock)
+	require.NoError(t, err)
+	_, err = market.EncodeDAGJSON(market.Body{Cause: "exited"}, len(block))
+	require.NoError(t, err)
+	_, err = market.EncodeDAGJSON(market.Body{Cause: "exited"}, len(block)-1)
+	require.ErrorIs(t, err, market.ErrEncoding)
 }
 
 func TestARequestKeepsItsPriceLimit(t *testing.T) {

@@ -191,7 +191,7 @@ func TestAcceptsAndAnswersGetLost(t *testing.T) {
 		"one answer":                       {loseAnswers: 1},
 		"all answers":                      {loseAnswers: 1000},
 		"one accept":                       {loseAccepts: 1},
-		"many accepts":                     {loseAccepts: 3},
+		"many accepts":                     {loseAccepts: 6}, // three tries of two questions each
 		"no accept, but some are too fast": {hurried: 2},
 		"no accept, but the credit of one was used up": {hurried: 1, hurry: wire.Credit},
 		"no request, but some are too fast":            {hurriedQuotes: 2},

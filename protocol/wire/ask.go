@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
@@ -41,20 +42,49 @@ func Open(ctx context.Context, h host.Host, p peer.ID, id protocol.ID) (*Stream,
 // bytes and ends the stream. Where ctx or AskTimeout ended it, the error is
 // the context's. Where there are as many streams as there may be, on either
 // side, it is a RateLimited refusal: the question wasn't read, and may be
-// asked again.
+// asked again. Where the stream is reset without a word it is asked once more,
+// so only questions may be asked that are answered in the same way twice.
 func Ask(ctx context.Context, h host.Host, p peer.ID, id protocol.ID, question, answer proto.Message, limit int) error {
 	ctx, cancel := context.WithTimeout(ctx, AskTimeout)
 	defer cancel()
+	err := askOnce(ctx, h, p, id, question, answer, limit)
+	if errors.Is(err, dropped) && rest(ctx, dropPause+rand.N(dropPause)) {
+		err = askOnce(ctx, h, p, id, question, answer, limit)
+	}
+	return crowded(err)
+}
+
+func askOnce(ctx context.Context, h host.Host, p peer.ID, id protocol.ID, question, answer proto.Message, limit int) error {
 	s, err := Open(ctx, h, p, id)
 	if err != nil {
-		return crowded(err)
+		return err
 	}
 	if err := ask(s, question, answer, limit, until(ctx)); err != nil {
 		s.Reset()
-		return crowded(fmt.Errorf("ask %s of %s: %w", id, p.ShortString(), orEnd(ctx, err)))
+		return fmt.Errorf("ask %s of %s: %w", id, p.ShortString(), orEnd(ctx, err))
 	}
 	_ = s.Close() // the answer is here; a peer that refused unread may have closed the other way before
 	return nil
+}
+
+// dropped is a stream that its peer reset without saying why. Of hundreds that are
+// opened within a few milliseconds yamux drops those that it has no room for until
+// the others are taken.
+var dropped = &network.StreamError{ErrorCode: network.StreamNoError, Remote: true}
+
+// dropPause is how long it is given for that, at least; not all questions come back at once.
+const dropPause = 100 * time.Millisecond
+
+// rest is false if ctx ended before d had passed.
+func rest(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // noSlot is a stream that its peer has no room for.
@@ -83,8 +113,8 @@ func ask(s *Stream, question, answer proto.Message, limit int, wait time.Duratio
 	}
 	// A peer may refuse before it has read the question, and take no more of it.
 	err := s.Read(answer, limit, wait)
-	if err != nil && asked != nil {
-		return asked
+	if err != nil && asked != nil { // of a stream that was reset only reading says why
+		return fmt.Errorf("%w (%w)", asked, err)
 	}
 	return err
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
@@ -186,4 +188,42 @@ func TestCloseEndsHandlersAndWaitsForThem(t *testing.T) {
 	<-left
 	require.False(t, d.enter(), "a stream that comes late isn't served")
 	require.Error(t, Ask(t.Context(), c, server, RunProtocol, &pb.Log{}, &pb.Log{}, MaxControl))
+}
+
+// A muxer that has no room for a stream resets it without a word; so does a node
+// that stops. What says why it was reset isn't asked again here.
+func TestAStreamThatIsResetWithoutAWordIsAskedForOnceMore(t *testing.T) {
+	for name, x := range map[string]struct {
+		resets int // of streams, before one is answered
+		why    network.StreamErrorCode
+		opened int32
+		fails  bool
+	}{
+		"once": {resets: 1, opened: 2}, "twice": {resets: 2, opened: 2, fails: true},
+		"no room": {resets: 1, why: network.StreamResourceLimitExceeded, opened: 1, fails: true},
+	} {
+		for transport, addr := range loopback {
+			t.Run(name+" on "+transport, func(t *testing.T) {
+				s, c := newHost(t, addr), newHost(t, addr)
+				c.Peerstore().AddAddrs(s.ID(), s.Addrs(), time.Hour)
+				var opened atomic.Int32
+				s.SetStreamHandler(StatusProtocol, func(raw network.Stream) {
+					if int(opened.Add(1)) <= x.resets {
+						_ = raw.ResetWithError(x.why)
+						return
+					}
+					stream := NewStream(t.Context(), raw)
+					_ = stream.Write(&pb.Refusal{Code: "answered"})
+					_ = stream.Close()
+				})
+				var answer pb.Refusal
+				err := Ask(t.Context(), c, s.ID(), StatusProtocol, &pb.Log{}, &answer, MaxControl)
+				require.Equal(t, x.fails, err != nil, "%v", err)
+				require.Equal(t, x.opened, opened.Load(), "%v", err)
+				if err == nil {
+					require.Equal(t, "answered", answer.GetCode())
+				}
+			})
+		}
+	}
 }

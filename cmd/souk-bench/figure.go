@@ -12,6 +12,7 @@ import (
 type figure struct {
 	name  string
 	about string // one line
+	also  string // the name of a result that doesn't begin as the figure's
 	// run measures, and may give several results. It tells s what takes long. A *notRun is
 	// what can't be measured here.
 	run func(ctx context.Context, s *session) ([]result, error)

@@ -121,5 +121,5 @@ func (f figure) isMeant(name string, all []figure) bool {
 	if slices.ContainsFunc(all, func(other figure) bool { return other.name == name }) {
 		return f.name == name
 	}
-	return strings.HasPrefix(f.name, name) || strings.HasPrefix(name, f.name+"-")
+	return strings.HasPrefix(f.name, name) || strings.HasPrefix(name, f.name+"-") || f.also == name
 }

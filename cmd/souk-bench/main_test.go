@@ -99,7 +99,7 @@ func TestMedian(t *testing.T) {
 func TestANameMeansOneFigureOrThoseThatBeginSo(t *testing.T) {
 	for name, want := range map[string][]string{
 		"job": {"job"}, "negotiation": {"negotiation"}, "jobs": {"jobs-trivial", "jobs-80k", "jobs-clients"},
-		"memory-idle": {"memory"}, "blob-tcp": {"blob"}, "nothing": nil,
+		"memory-idle": {"memory"}, "files-jobs": {"memory"}, "blob-tcp": {"blob"}, "nothing": nil,
 	} {
 		var names []string
 		for _, f := range choose(figures(), []string{name}) {

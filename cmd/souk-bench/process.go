@@ -23,6 +23,7 @@ func processes() []figure {
 		{
 			name:  "memory",
 			about: "a provider's memory and files, idle and after 2,000 jobs; against a bare libp2p process with a DHT; ≤ 2.2, ≤ 50 MB more, files as before",
+			also:  "files-jobs",
 			run:   memory,
 		},
 		{

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,7 +68,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.dataDir, "data-dir", "", "the node's data directory (default: $SOUK_DATA_DIR, else souk in the XDG data directory)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{fmt.Errorf("%w; usage: %s", err, cmd.UseLine())}
+		return &usageError{fmt.Errorf("%w%s usage: %s", err, meantFlag(cmd, err), cmd.UseLine())}
 	})
 	grouped(root, "client", "for clients",
 		a.offersCommand(), a.runCommand(), a.jobsCommand(), a.jobCommand(), a.logsCommand(), a.attachCommand(), a.cancelCommand(), a.outputsCommand())
@@ -85,6 +86,21 @@ func grouped(root *cobra.Command, id, title string, commands ...*cobra.Command) 
 		c.GroupID = id
 		root.AddCommand(c)
 	}
+}
+
+// meantFlag ends a sentence about flags: it asks whether another was meant than one that there isn't.
+func meantFlag(cmd *cobra.Command, err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return ";"
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	near := nearest.To(unknown.GetSpecifiedName(), names)
+	if near == "" {
+		return ";"
+	}
+	return ", did you mean --" + near + "?"
 }
 
 // group is what a command does that only has commands below it.

@@ -193,6 +193,8 @@ func TestBadUsage(t *testing.T) {
 	require.Contains(t, d.err.String(), "did you mean jobs")
 	require.Equal(t, 2, d.souk("frob"))
 	require.NotContains(t, d.err.String(), "did you mean")
+	require.Equal(t, 2, d.souk("run", "--memry", "1Gi", "job.yaml"))
+	require.Contains(t, d.err.String(), "unknown flag: --memry, did you mean --memory? usage: souk run")
 	for _, args := range [][]string{{"testnet", "start", "--help"}, {"testnet", "--dir", "x", "start", "-h"}, {"frob", "--help"}} {
 		require.Equal(t, 2, d.souk(args...), "%v", args)
 		require.Contains(t, d.err.String(), "unknown command")

@@ -38,7 +38,7 @@ func exitCodes(w *world, dir string) {
 		{"the job's own", worker("0s", "--", "-exit", "7"), 7, "job", "", ""},
 		{"nobody has the GPU", worker("0s", "--gpu", "MI300X"), 125, "souk", "no_provider", "none fits; the nearest: "},
 		{"too dear", worker("0s", "--gpu", "RTX4090", "--max-price", "0.30/h"), 125, "souk", "over_price", "the cheapest asks 0.4032/h, your limit is 0.30/h"},
-		{"no such flag", []string{"run", "--json", "--gpus", "1"}, 2, "souk", "usage", "--gpus"},
+		{"no such flag", []string{"run", "--json", "--gpus", "1"}, 2, "souk", "usage", "did you mean --gpu?"},
 		{"no such command", []string{"rum", "--json"}, 2, "souk", "usage", "did you mean run?"},
 		{"a price below zero", worker("0s", "--max-price", "-1/h"), 2, "souk", "usage", "-1"},
 		{"a price beyond all", worker("0s", "--max-price", "1e40"), 2, "souk", "usage", "1e40"},

@@ -120,8 +120,14 @@ func (n *Node) nobody() string {
 			return said + "; " + unreached(bs)
 		}
 	}
-	if n.net.Twin() != "" || n.net.Alone() && !n.cfg.Loopback {
+	alone := n.net.Alone() || len(n.net.Host().Network().Peers()) == 0
+	switch {
+	case alone && n.cfg.Loopback:
+		return said + "; no other node is connected, and with --loopback only those on this machine can be: name one with --bootstrap"
+	case n.net.Twin() != "" || n.net.Alone():
 		return said + "; " + n.reach()
+	case alone:
+		return said + "; no other node is connected right now"
 	}
 	return said + ", though others are connected: is one running?"
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/stretchr/testify/require"
@@ -12,6 +13,7 @@ import (
 
 	"souk/node"
 	"souk/node/control"
+	"souk/node/jobfile"
 	"souk/node/ledger"
 	"souk/node/p2p"
 	"souk/protocol/market"
@@ -107,4 +109,20 @@ func TestABootstrapThatIsDownIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, s.Bootstrap, 1)
 	require.Contains(t, s.Bootstrap[0], addr)
+}
+
+func TestWhoIsAloneIsNotToldThatOthersAreConnected(t *testing.T) {
+	n := start(t, config(t))
+	nobody := func(n *node.Node) string {
+		p, err := n.Backend(func() {}).Plan(t.Context(), jobfile.Spec{CPU: 1, Memory: 1 << 20, Disk: 1 << 20, Time: time.Second, Total: market.NewAmount(1)})
+		require.NoError(t, err)
+		return p.Summary
+	}
+	require.Contains(t, nobody(n), "no other node is connected, and with --loopback only those on this machine can be: name one with --bootstrap")
+
+	c := config(t)
+	c.Bootstrap = []string{n.Net().Addrs()[0].String()}
+	other := start(t, c)
+	require.Eventually(t, func() bool { return !other.Net().Alone() }, time.Minute, 10*time.Millisecond)
+	require.Contains(t, nobody(other), "though others are connected")
 }

@@ -252,20 +252,7 @@ func (a *app) ensure(ctx context.Context, cmd *cobra.Command, args ...string) (c
 		fmt.Fprintf(a.err, "started a background node on %s\n", cfg.DataDir)
 		return c, true, nil
 	}
-	return c, false, a.sameNetwork(ctx, c, cfg.Network, cmd)
-}
-
-// sameNetwork refuses a node on another network than the one named by a flag.
-func (a *app) sameNetwork(ctx context.Context, c *control.Client, want string, cmd *cobra.Command) error {
-	if flag := cmd.Flags().Lookup("network"); flag == nil || !flag.Changed {
-		return nil
-	}
-	status, err := c.Status(ctx)
-	if err == nil && status.Network != want {
-		err = wire.Refuse(wire.WrongNetwork, "the running node trades in %s, not in %s", status.Network, want).
-			Near("stop it with `souk node down`, or use another --data-dir")
-	}
-	return err
+	return c, false, sameSettings(ctx, c, cfg.Config, cmd)
 }
 
 func keyFile(dataDir string) string { return filepath.Join(dataDir, "key") }

@@ -12,6 +12,7 @@ import (
 	"souk/node/config"
 	"souk/node/control"
 	"souk/node/identity"
+	"souk/protocol/wire"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -87,6 +88,9 @@ func (a *app) checks(ctx context.Context, cmd *cobra.Command, noStart bool) []co
 		var started bool
 		if n, started, err = a.ensure(ctx, cmd, "--until-idle", idleTime.String()); started {
 			defer a.leave(ctx, n)
+		}
+		if wire.IsCode(err, otherSettings) {
+			fix = "stop it with `souk node down`, or leave the flag out"
 		}
 	}
 	if !add("node", "it runs", err, fix) {

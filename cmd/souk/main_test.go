@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"souk/node/client"
+	"souk/node/config"
 	"souk/node/control"
 	"souk/node/jobfile"
 	"souk/protocol/market"
@@ -43,10 +44,11 @@ type fakeNode struct {
 	bundle    market.Bundle
 	outputs   error
 	watching  atomic.Bool
+	setUp     config.Config
 }
 
 func (f *fakeNode) Status(context.Context) (control.Status, error) {
-	return control.Status{PID: 1, Network: "souk", Reach: "from everywhere", Peer: "me"}, nil
+	return control.Status{PID: 1, Network: "souk", Reach: "from everywhere", Peer: "me", Settings: settingsOf(f.setUp)}, nil
 }
 
 func (f *fakeNode) Plan(context.Context, jobfile.Spec) (client.Plan, error) { return f.plan, nil }

@@ -40,7 +40,7 @@ func (a *app) openNode(ctx context.Context, c config.Config, provide bool) (Node
 	}
 	done := make(chan struct{})
 	var once sync.Once
-	return &running{Backend: n.Backend(func() { once.Do(func() { close(done) }) }), node: n, done: done}, nil
+	return &running{Backend: n.Backend(func() { once.Do(func() { close(done) }) }), node: n, done: done, settings: settingsOf(c)}, nil
 }
 
 func supply(c config.Config) *node.Provide {
@@ -74,6 +74,15 @@ type running struct {
 	control.Backend
 	node *node.Node
 	done chan struct{}
+
+	settings map[string]string
+}
+
+// Status is the node's, with how it was set up.
+func (r *running) Status(ctx context.Context) (control.Status, error) {
+	s, err := r.Backend.Status(ctx)
+	s.Settings = r.settings
+	return s, err
 }
 
 func (r *running) Active() int {

@@ -35,6 +35,8 @@ type Status struct {
 	Jobs      int       `json:"jobs"`                // that aren't closed
 	Leases    int       `json:"leases"`              // live, as a provider
 	Providing *Supply   `json:"providing,omitempty"` // nil: makes no offers
+
+	Settings map[string]string `json:"settings,omitempty"` // how it was set up when it started: keys of the config and their values
 }
 
 // Supply is what a provider offers.

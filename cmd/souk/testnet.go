@@ -22,7 +22,7 @@ func (a *app) testnetCommand() *cobra.Command {
 		Use:   "testnet",
 		Short: "A whole market of real processes on this machine",
 		Long: "Starts providers with simulated GPUs and clients as processes of their own, on loopback.\n" +
-			"Nothing of a testnet talks outside this machine, and down leaves nothing behind.",
+			"Nothing of a testnet talks outside this machine, and down leaves nothing of it behind.",
 		Args: usageArgs(cobra.ArbitraryArgs),
 		RunE: group,
 	}
@@ -100,7 +100,7 @@ func (a *app) testnetLocal(ctx context.Context, o testnet.LocalOptions) (err err
 	if err != nil {
 		return fail("testnet", err)
 	}
-	defer func() { err = errors.Join(err, l.Close(), os.RemoveAll(o.Dir)) }()
+	defer func() { err = errors.Join(err, l.Close(), l.Remove()) }()
 	s, err := l.Serve(end, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return fail("testnet", err)
@@ -198,7 +198,11 @@ func (a *app) testnetDown(where place) *cobra.Command {
 			if err := testnet.Down(ctx, dir); err != nil {
 				return fail("testnet", err)
 			}
-			return a.say("the testnet is gone", map[string]any{"event": "down"})
+			sentence := "the testnet is gone"
+			if _, err := os.Lstat(dir); err == nil {
+				sentence += "; " + dir + " stays, for what else is in it"
+			}
+			return a.say(sentence, map[string]any{"event": "down"})
 		}),
 	}
 }

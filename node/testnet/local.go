@@ -41,12 +41,15 @@ type LocalOptions struct {
 }
 
 // NewLocal starts the nodes and waits until each client finds each provider.
-// Close ends them; the folder is the caller's.
+// Close ends them, and Remove takes away what they wrote.
 func NewLocal(ctx context.Context, o LocalOptions) (l *Local, err error) {
 	l = &Local{Network: "testnet-local", state: State{Dir: o.Dir, Network: "testnet-local", Since: time.Now()}}
+	if err := l.state.claim(); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, l.Close())
+			err = errors.Join(err, l.Close(), l.Remove())
 			l = nil
 		}
 	}()
@@ -83,8 +86,12 @@ func NewLocal(ctx context.Context, o LocalOptions) (l *Local, err error) {
 }
 
 func (o *LocalOptions) open(ctx context.Context, l *Local, row Node, p *node.Provide) (*node.Node, error) {
-	row.Dir = filepath.Join(o.Dir, row.Name)
-	if err := os.MkdirAll(row.Dir, 0o700); err != nil {
+	row.Dir, row.PID, row.Shared = filepath.Join(o.Dir, row.Name), os.Getpid(), true
+	if err := os.Mkdir(row.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	l.state.Nodes = append(l.state.Nodes, row)
+	if err := l.state.save(); err != nil {
 		return nil, err
 	}
 	key, err := identity.Create(filepath.Join(row.Dir, identity.FileName), "")
@@ -102,8 +109,8 @@ func (o *LocalOptions) open(ctx context.Context, l *Local, row Node, p *node.Pro
 	if err != nil {
 		return nil, err
 	}
-	row.PID, row.Peer, row.Addr, row.Up = os.Getpid(), n.ID().String(), n.Net().Addrs()[0].String(), true
-	l.state.Nodes = append(l.state.Nodes, row)
+	row.Peer, row.Addr, row.Up = n.ID().String(), n.Net().Addrs()[0].String(), true
+	l.state.Nodes[len(l.state.Nodes)-1] = row
 	return n, nil
 }
 
@@ -157,3 +164,7 @@ func (l *Local) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Remove takes away the folders of nodes that have ended, and the testnet's if
+// nothing else is in it.
+func (l *Local) Remove() error { return l.state.remove(context.Background()) }

@@ -8,11 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
-	"souk/node"
 	"souk/node/control"
 )
 
@@ -39,12 +39,35 @@ func spawn(dir string, command []string) (pid int, err error) {
 // alive tells whether the node's process is there, and is not another one
 // that got its number.
 func (n *Node) alive() bool {
-	for _, pid := range processesOf(n.Dir) {
-		if pid == n.PID {
-			return true
+	if n.Shared {
+		return isSouk(strconv.Itoa(n.PID)) && holds(n.PID, n.Dir)
+	}
+	return slices.Contains(processesOf(n.Dir), n.PID)
+}
+
+// holds tells whether a process has something in a folder open.
+func holds(pid int, dir string) bool {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return false
+	}
+	files := filepath.Join("/proc", strconv.Itoa(pid), "fd")
+	entries, _ := os.ReadDir(files) // none where the process is gone
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		path, err := os.Readlink(filepath.Join(files, e.Name()))
+		return err == nil && within(path, real)
+	})
+}
+
+// processes are all that work for the testnet, but for this one.
+func (s *State) processes() []int {
+	pids := processesOf(s.Dir)
+	for _, n := range s.Nodes {
+		if n.Shared && n.PID != os.Getpid() && n.alive() && !slices.Contains(pids, n.PID) {
+			pids = append(pids, n.PID)
 		}
 	}
-	return false
+	return pids
 }
 
 // processesOf are souk's processes that work for a folder: that were started
@@ -91,50 +114,40 @@ func within(path, dir string) bool { return path == dir || strings.HasPrefix(pat
 
 // Kill ends a node's process at once, as a crash would.
 func (n *Node) Kill() error {
+	if n.Shared {
+		return n.notAlone("killed")
+	}
 	if !n.alive() {
 		return fmt.Errorf("%s isn't running", n.Name)
 	}
 	return syscall.Kill(n.PID, syscall.SIGKILL)
 }
 
-// down asks every node to end, ends what doesn't, and removes the folder.
+// notAlone is why something can't be done to one node.
+func (n *Node) notAlone(done string) error {
+	return fmt.Errorf("these nodes are one process (%d); none can be %s alone", n.PID, done)
+}
+
+// down asks every node to end, ends what doesn't, and removes what they made.
 func down(ctx context.Context, s *State) error {
 	for _, n := range s.Nodes {
 		n.askToEnd(ctx)
 	}
 	limited, cancel := context.WithTimeout(ctx, stopWithin)
 	defer cancel()
-	for len(processesOf(s.Dir)) > 0 && wait(limited, lookEvery) == nil {
+	for len(s.processes()) > 0 && wait(limited, lookEvery) == nil {
 	}
-	for _, pid := range processesOf(s.Dir) {
+	for _, pid := range s.processes() {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("end process %d: %w", pid, err)
 		}
 	}
-	for len(processesOf(s.Dir)) > 0 {
+	for len(s.processes()) > 0 {
 		if err := wait(ctx, lookEvery); err != nil {
 			return err
 		}
 	}
 	return s.remove(ctx)
-}
-
-// remove takes away containers and folders, and the testnet's state last, so that
-// it can be repeated where something is in the way.
-func (s *State) remove(ctx context.Context) (err error) {
-	for _, n := range s.Nodes {
-		left := node.RemoveContainers(ctx, n.Dir, n.Peer, s.DockerHost)
-		if left == nil {
-			left = os.RemoveAll(n.Dir)
-		}
-		if left != nil {
-			err = errors.Join(err, fmt.Errorf("%s: %w", n.Name, left))
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("not all of the testnet could be removed, so repeat `souk testnet down` once what follows is mended: %w", err)
-	}
-	return os.RemoveAll(s.Dir)
 }
 
 func (n *Node) askToEnd(ctx context.Context) {

@@ -77,6 +77,10 @@ func (o *Options) launch(s *State, n *Node, bootstrap string) error {
 	if err := os.Mkdir(n.Dir, 0o700); err != nil {
 		return err
 	}
+	s.Nodes = append(s.Nodes, *n)
+	if err := s.save(); err != nil { // Down removes only what it knows
+		return err
+	}
 	command := n.command(o.Souk)
 	if n.Role == Hostile {
 		command = o.hostile(s, n, bootstrap)
@@ -93,8 +97,7 @@ func (o *Options) launch(s *State, n *Node, bootstrap string) error {
 	if n.PID, err = spawn(n.Dir, command); err != nil {
 		return fmt.Errorf("start %s: %w", n.Name, err)
 	}
-	s.Nodes = append(s.Nodes, *n)
-	return s.save() // so that Down finds the process whatever happens next
+	return s.put(*n) // so that Down finds the process whatever happens next
 }
 
 func (o *Options) hostile(s *State, n *Node, bootstrap string) []string {

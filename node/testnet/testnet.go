@@ -4,7 +4,7 @@
 //
 // It promises that Up returns only when every client finds every provider,
 // that nothing of a testnet talks outside loopback, and that Down leaves
-// neither a process nor a file behind. Loopback has no NAT and no per-address
+// neither a process nor a file of it behind, and touches no other file. Loopback has no NAT and no per-address
 // limits, so it says nothing about those.
 package testnet
 
@@ -55,6 +55,8 @@ type Node struct {
 	GPU   string `json:"gpu,omitempty"`   // simulated
 	Price string `json:"price,omitempty"` // such as 0.40/h
 	Up    bool   `json:"up"`              // when last looked at
+	// Shared: its process is that of all nodes of the testnet.
+	Shared bool `json:"shared,omitempty"`
 }
 
 // State is a running testnet, as its folder remembers it.
@@ -71,7 +73,7 @@ type State struct {
 
 // Options say what Up starts.
 type Options struct {
-	Dir       string // must not hold a testnet yet
+	Dir       string // must be empty, or not be there
 	Souk      string // path of the souk program
 	Hostile   string // path of souk-hostile; needed with Behave
 	Providers int    // honest ones
@@ -89,10 +91,14 @@ type Options struct {
 var (
 	ErrRunning = errors.New("a testnet is there already")
 	ErrNone    = errors.New("no testnet is there")
+	ErrTaken   = errors.New("the folder is in other use")
 	ErrOptions = errors.New("bad testnet options")
 )
 
-const stateFile = "testnet.json"
+const (
+	stateFile = "testnet.json"
+	newSuffix = ".new" // of the state file while it is written
+)
 
 // Load reads the testnet in dir and looks which of its processes live.
 func Load(dir string) (*State, error) {
@@ -106,6 +112,9 @@ func Load(dir string) (*State, error) {
 	var s State
 	if err := json.Unmarshal(b, &s); err != nil {
 		return nil, fmt.Errorf("%s is damaged (%w); remove the folder %s", stateFile, err, dir)
+	}
+	if !sameFolder(s.Dir, dir) {
+		return nil, fmt.Errorf("%w in %s: its %s is a copy of that of %s", ErrNone, dir, stateFile, s.Dir)
 	}
 	for i := range s.Nodes {
 		s.Nodes[i].Up = s.Nodes[i].alive()
@@ -127,6 +136,9 @@ func (s *State) Node(name string) (*Node, error) {
 
 // Restart starts a node again that was killed, on its old data directory.
 func (s *State) Restart(ctx context.Context, souk string, n *Node) (err error) {
+	if n.Shared {
+		return n.notAlone("started")
+	}
 	if n.alive() {
 		return fmt.Errorf("%s is running", n.Name)
 	}
@@ -167,7 +179,7 @@ func (s *State) save() error {
 	if err != nil {
 		return err
 	}
-	tmp := filepath.Join(s.Dir, stateFile+".new")
+	tmp := filepath.Join(s.Dir, stateFile+newSuffix)
 	if err := os.WriteFile(tmp, b, 0o600); err != nil {
 		return err
 	}
@@ -180,17 +192,14 @@ func Up(ctx context.Context, o Options) (s *State, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(o.Dir, stateFile)); err == nil {
-		return nil, fmt.Errorf("%w in %s; `souk testnet down` ends it", ErrRunning, o.Dir)
-	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, err
-	}
 	var id [3]byte
 	_, _ = rand.Read(id[:]) // never fails
 	s = &State{Dir: o.Dir, Network: "testnet-" + hex.EncodeToString(id[:]), Since: time.Now()}
 	if o.Docker {
 		s.DockerHost = dockerSocket()
+	}
+	if err := s.claim(); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -238,7 +247,8 @@ func (o *Options) check() error {
 	return nil
 }
 
-// Down ends the testnet in dir and removes the folder.
+// Down ends the testnet in dir and removes all that it made. The folder goes
+// too, unless something else is in it.
 func Down(ctx context.Context, dir string) error {
 	s, err := Load(dir)
 	if err != nil {

@@ -66,8 +66,9 @@ func AdoptAsProvider(known *ledger.Lease, ch ledger.Channel, shown Shown, now ui
 }
 
 // AdoptAsClient takes over a lease that this client signed and no longer knows
-// (known is nil), or a countersignature that its books lack. A forgotten lease
-// belongs to no job any more, so nothing goes on with it.
+// (known is nil), or a countersignature that its books lack; and the provider's
+// signature on a lease that was given up before its answer to the accept came. A
+// forgotten lease belongs to no job any more, so nothing goes on with it.
 func AdoptAsClient(known *ledger.Lease, ch ledger.Channel, shown Shown, now uint64) (a Adopted) {
 	a.Role = ledger.Client
 	l := shown.Lease
@@ -79,6 +80,10 @@ func AdoptAsClient(known *ledger.Lease, ch ledger.Channel, shown Shown, now uint
 		l.Paid = shown.Quote.Part(market.Amount{}, shown.Terms.PrepayTicks, false)
 		a.Forgotten, a.News = true, true
 		a.Channel, a.Lease = &ch, &l
+	}
+	if l.State == market.Closed && len(l.ProviderSignature) == 0 {
+		l.ProviderSignature = shown.Lease.ProviderSignature
+		a.Lease = &l
 	}
 	if _, signed := shown.lacks(l); !signed {
 		return a

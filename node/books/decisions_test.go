@@ -63,6 +63,24 @@ func TestACountersignedEndThatABackupLacksEndsTheLease(t *testing.T) {
 	}
 }
 
+// A client that never heard whether its accept was taken gave the lease up, and
+// countersigned its end when the provider was back; its books then lacked the
+// provider's signature on the lease, and no export had it.
+func TestALeaseThatWasGivenUpUnansweredTakesTheProvidersSignature(t *testing.T) {
+	shown := books.Shown{Quote: quote, Terms: terms, Lease: ledger.Lease{Hash: market.Hash{1}, ProviderSignature: []byte{1}}}
+	known := ledger.Lease{Hash: market.Hash{1}, Role: ledger.Client, State: market.Closed, Lost: true, Paid: market.NewAmount(100)}
+	a := books.AdoptAsClient(&known, account.Channel, shown, 1)
+	require.False(t, a.News, "no backup lacked it")
+	require.Nil(t, a.Channel, "no sum changes")
+	want := known
+	want.ProviderSignature = []byte{1}
+	require.Equal(t, want, *a.Lease)
+	require.Nil(t, books.AdoptAsClient(a.Lease, account.Channel, shown, 1).Lease, "once")
+
+	known.State = market.Quoted
+	require.Nil(t, books.AdoptAsClient(&known, account.Channel, shown, 1).Lease, "of one that lives the client asks itself")
+}
+
 // A client that shows only its newest countersigned receipt lets a restored
 // provider sign another one with the number of the last.
 func TestASideShowsTheNewestReceiptBesideTheNewestCountersigned(t *testing.T) {

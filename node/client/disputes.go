@@ -34,6 +34,8 @@ type disputed struct {
 	Why      string        `json:"why,omitempty"`  // it isn't countersigned
 	Left     bool          `json:"left,omitempty"` // a person won't pay it
 	At       uint64        `json:"at"`             // Unix ms
+	// Tried is when its provider last broke off the conversation in which it was to be paid late, Unix ms.
+	Tried uint64 `json:"tried,omitempty"`
 }
 
 func disputesName(p string) string { return "client/disputes/" + p }
@@ -123,8 +125,16 @@ func (x disputed) remedy() string {
 // shortLease is enough of a lease's hash to name it to a command.
 func shortLease(h market.Hash) string { return h.Hex()[:10] }
 
-// unhindered refuses a provider that would give no lease because of a dispute.
+// unhindered refuses a provider that would give no lease because of a dispute, and
+// one that was caught since it was chosen: by a receipt that was to be paid late, say.
 func unhindered(tx *ledger.Tx, p peer.ID) error {
+	known, err := tx.Peer(p.String())
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return err
+	}
+	if known.Cheated > 0 {
+		return wire.Refuse(Cheated, "it cheated this node: %s", known.LastFault)
+	}
 	d, err := readDisputes(tx, p.String())
 	if err != nil {
 		return err

@@ -93,6 +93,9 @@ func (l *fakeLease) documents() *pb.LeaseDocuments {
 func (f *fake) ChannelStatus(_ context.Context, _ peer.ID, channel market.Hash, _ status.BootID, _ uint64) (*pb.ChannelStatus, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.hidden {
+		return nil, wire.Refuse(wire.ShuttingDown, "nobody is here")
+	}
 	if f.script.unreconciled != nil {
 		return nil, f.script.unreconciled
 	}

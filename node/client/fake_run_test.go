@@ -23,7 +23,7 @@ func (f *fake) Attach(ctx context.Context, client peer.ID, at run.Attach, c *run
 		f.mu.Unlock()
 		return wire.Refuse(wire.Unknown, "no such lease")
 	}
-	if f.hidden {
+	if f.hidden || l.deaf {
 		f.mu.Unlock()
 		return wire.Refuse(wire.ShuttingDown, "nobody is here")
 	}

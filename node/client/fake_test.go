@@ -68,6 +68,7 @@ type fakeLease struct {
 	hold     bool // the newest attach holds the process back
 	began    bool
 	attaches int
+	deaf     bool // no attach is taken any more
 }
 
 func newFake(t *testing.T, s script) *fake {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -15,9 +16,15 @@ import (
 	"souk/protocol/wire"
 )
 
-// maxLate bounds the leases that one exchange of status catches up with. Those
-// that wait for a person's decision come after all others.
-const maxLate = 16
+const (
+	// maxLate bounds the leases that one exchange of status catches up with. Those
+	// that wait for a person's decision, or whose provider broke off, come after
+	// all others.
+	maxLate = 16
+	// catchUpTime is how long into an exchange a conversation on one of them may
+	// begin. It leaves the last one its time before maxReconcile.
+	catchUpTime = maxReconcile / 2
+)
 
 // shownLeases is how leases stand at their provider, as it shows them; without
 // those that are paid to the end.
@@ -47,9 +54,10 @@ func (s shownLeases) note(d books.Shown, known ledger.Lease) {
 // exchanged: after a restart, another lost lease, or a refusal for want of cover.
 func (e *Engine) catchUp(ctx context.Context, p peer.ID, seen shownLeases) error {
 	late, err := e.late(ctx, p, seen)
-	for err == nil && len(late) > 0 {
+	until := e.cfg.Clock.Mono() + catchUpTime
+	for err == nil && len(late) > 0 && e.cfg.Clock.Mono() < until {
 		var refused []market.Hash
-		if refused, err = e.catchUpWithAll(ctx, p, late, seen); len(refused) == len(late) {
+		if refused, err = e.catchUpWithAll(ctx, p, late, seen, until); len(refused) == len(late) {
 			break
 		}
 		late = refused // what was prepaid for those that are paid now may cover it
@@ -57,8 +65,11 @@ func (e *Engine) catchUp(ctx context.Context, p peer.ID, seen shownLeases) error
 	return err
 }
 
-func (e *Engine) catchUpWithAll(ctx context.Context, p peer.ID, late []market.Hash, seen shownLeases) (refused []market.Hash, err error) {
+func (e *Engine) catchUpWithAll(ctx context.Context, p peer.ID, late []market.Hash, seen shownLeases, until time.Duration) (refused []market.Hash, err error) {
 	for _, h := range late {
+		if e.cfg.Clock.Mono() >= until {
+			break
+		}
 		paid, err := e.catchUpWith(ctx, p, h, seen[h])
 		if err != nil {
 			return nil, err
@@ -129,18 +140,18 @@ type lateLease struct {
 }
 
 // compare orders the leases that nobody has looked at yet, the oldest first,
-// before those that were refused, of which the one that was looked at longest ago
-// is first: what its provider is paid meanwhile may have made room for it.
+// before the others, of which the one that was looked at longest ago is first: what
+// its provider is paid meanwhile may have made room for it, or it may answer now.
 func (a lateLease) compare(b lateLease) int {
 	return cmp.Or(compare(a.looked(), b.looked()), compare(a.Created, b.Created))
 }
 
-// looked is when it was last refused, Unix ms; 0: never.
+// looked is when it was last refused, or its provider broke off, Unix ms; 0: never.
 func (a lateLease) looked() uint64 {
 	if a.known.Seq == 0 {
-		return 0
+		return a.known.Tried
 	}
-	return a.known.At
+	return max(a.known.At, a.known.Tried)
 }
 
 // onRecord tells that a person has decided on a dispute, or has to.
@@ -182,12 +193,24 @@ func (e *Engine) catchUpWith(ctx context.Context, p peer.ID, h market.Hash, s sh
 			return false, err
 		case err != nil:
 			e.cfg.Log.Debug("a lost lease can't be paid now", "lease", h, "err", err)
-			return true, nil
+			return true, e.postpone(ctx, l)
 		default:
 			return true, nil
 		}
 	}
 	return false, e.dispute(ctx, h, s.newest, why)
+}
+
+// postpone puts down that a lease's provider broke off, so that others come first
+// when the status is next exchanged.
+func (e *Engine) postpone(ctx context.Context, l ledger.Lease) error {
+	return e.cfg.Ledger.Update(ctx, func(tx *ledger.Tx) error {
+		return editDisputes(tx, l.Peer, func(d *disputes) {
+			x := d.of(l.Hash)
+			x.Lease, x.Tried = l.Hash, e.nowMillis()
+			d.set(x)
+		})
+	})
 }
 
 // disputed is a lease, and what is known of its dispute.
@@ -203,12 +226,16 @@ func (e *Engine) disputed(ctx context.Context, h market.Hash) (l ledger.Lease, x
 	return l, x, err
 }
 
-// dispute puts down that a provider's receipt isn't countersigned.
+// dispute puts down that a provider's receipt isn't countersigned. Of one that
+// cheated there is nothing to decide: nothing of that lease is ever paid.
 func (e *Engine) dispute(ctx context.Context, h market.Hash, r market.Receipt, why string) error {
 	return e.cfg.Ledger.Update(ctx, func(tx *ledger.Tx) error {
 		l, err := tx.Lease(ledger.Client, h)
 		if err != nil || r.Charged == l.Countersigned.Charged || r.Charged.Less(l.Countersigned.Charged) {
 			return err // nothing is owed
+		}
+		if _, err := evidence(tx, h); !errors.Is(err, ledger.ErrNotFound) {
+			return errors.Join(err, editDisputes(tx, l.Peer, func(d *disputes) { d.drop(h) }))
 		}
 		return editDisputes(tx, l.Peer, func(d *disputes) {
 			x := d.of(h)

@@ -2,12 +2,14 @@ package crashpoint_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"souk/node/client"
 	"souk/node/ledger"
 	"souk/protocol/market"
 	"souk/protocol/pb"
@@ -89,7 +91,8 @@ func (w *world) accused() {
 	}
 }
 
-// accusations counts leases with evidence, and providers that cheated.
+// accusations counts leases with evidence, and providers that cheated. Nobody is
+// asked to pay for such a lease, and its provider gets no further one.
 func (w *world) accusations() (against, cheats int) {
 	require.NoError(w.t, w.buyer.ledger.View(context.Background(), func(tx *ledger.Tx) error {
 		for p, err := range tx.Peers() {
@@ -104,13 +107,31 @@ func (w *world) accusations() (against, cheats int) {
 			if err != nil {
 				return err
 			}
-			if _, err := w.buyer.engine.Evidence(context.Background(), l.Hash); err == nil {
+			if ev, err := w.buyer.engine.Evidence(context.Background(), l.Hash); err == nil {
 				against++
+				require.NoError(w.t, w.shunned(tx, ev))
 			}
 		}
 		return nil
 	}))
 	return against, cheats
+}
+
+// shunned says what evidence was of no consequence for.
+func (w *world) shunned(tx *ledger.Tx, ev client.Evidence) error {
+	for l, err := range tx.Leases(ledger.Client) {
+		if err != nil {
+			return err
+		}
+		if l.Peer == ev.Peer && l.Hash != ev.Lease && l.Created >= ev.At {
+			return fmt.Errorf("lease %s was given to a provider that had cheated", l.Hash)
+		}
+	}
+	all, err := w.buyer.engine.Disputes(context.Background())
+	if slices.ContainsFunc(all, func(d client.DisputeInfo) bool { return d.Lease == ev.Lease.Hex() }) {
+		err = fmt.Errorf("lease %s of a cheat is in dispute", ev.Lease)
+	}
+	return err
 }
 
 // wrote tells that a write of the client was done in any of its lives.

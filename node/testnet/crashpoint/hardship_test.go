@@ -1,6 +1,7 @@
 package crashpoint_test
 
 import (
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -16,24 +17,25 @@ import (
 // unanswered loses an accept on its way, and the provider with it for a moment.
 // The client has the quote voided and goes to the next provider.
 func (w *world) unanswered() {
-	w.once(&w.buyer.node, &w.seller.node, func(m proto.Message) bool {
+	w.loseOne(func(m proto.Message) bool {
 		r, ok := m.(*pb.LeaseRequest)
 		return ok && r.GetAccept() != nil
+	}, func() {
+		w.net.cut(w.seller.id)
+		time.AfterFunc(1200*time.Millisecond, w.net.heal) // a little longer than accepts are sent again
 	})
 	w.job(want{name: "unanswered"})
 }
 
-// once loses the first message of a kind, and then the connection, for a little
-// longer than accepts are sent again.
-func (w *world) once(from, to *node, is func(proto.Message) bool) {
-	lost := false
+// loseOne loses the first message of a kind between the client and the provider that
+// crashes, and then does something else.
+func (w *world) loseOne(is func(proto.Message) bool, then func()) {
+	var lost atomic.Bool
 	w.net.meddleWith(func(s *memStream, m proto.Message) proto.Message {
-		if lost || s.host.id != from.id || s.remote != to.id || !is(m) {
+		if s.host.id != w.seller.id && s.remote != w.seller.id || !is(m) || lost.Swap(true) {
 			return m
 		}
-		lost = true
-		w.net.cut(w.seller.id)
-		time.AfterFunc(1200*time.Millisecond, w.net.heal)
+		then()
 		return nil
 	})
 }
@@ -90,6 +92,15 @@ func (w *world) givenUp() {
 	w.night()
 	w.within(time.Hour, time.Minute, "the provider gives it up", w.rest)
 	w.net.heal()
+}
+
+// brokenOff meets the provider again, and the conversation on the lost lease breaks off.
+func (w *world) brokenOff() {
+	w.loseOne(func(m proto.Message) bool {
+		r, ok := m.(*pb.RunRequest)
+		return ok && r.GetAttach() != nil
+	}, func() {})
+	w.job(want{name: "broken off", edit: here(w.seller)})
 }
 
 // onGPU is a job that has its devices challenged before it begins.

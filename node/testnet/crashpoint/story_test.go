@@ -23,7 +23,7 @@ func stories() []story {
 		{name: "market", steps: []func(*world){(*world).first, (*world).second}, end: func(*world) {}},
 		{name: "lost", relief: true, steps: []func(*world){(*world).unanswered, (*world).broken, (*world).owed, (*world).decided, (*world).last}, end: (*world).allPaid},
 		{name: "held", relief: true, steps: []func(*world){(*world).proven, (*world).shy}, end: (*world).allPaid},
-		{name: "forgotten", relief: true, steps: []func(*world){(*world).again, (*world).forgotten, (*world).givenUp, (*world).last}, end: (*world).allPaid},
+		{name: "forgotten", relief: true, steps: []func(*world){(*world).again, (*world).forgotten, (*world).givenUp, (*world).brokenOff}, end: (*world).allPaid},
 		{name: "caught", relief: true, steps: []func(*world){(*world).withheld, (*world).caught, (*world).twoOfRelief}, end: (*world).accused},
 		{name: "two late", relief: true, steps: []func(*world){(*world).broken, (*world).twoLate}, end: (*world).accused},
 	}

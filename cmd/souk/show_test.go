@@ -50,6 +50,12 @@ func TestOnlySentencesAreWrapped(t *testing.T) {
 	}
 	require.NotContains(t, rows[0][1], "\n", "what was given stays as it is")
 	require.Contains(t, boxed([]string{"AT WORST", "WHY"}, wrapped(rows, 1000)), " 0.000112 ")
+
+	two := [][]string{{"streams of a protocol that wait for their first frame", "node/executor/docker/registry", "the stream is reset that has waited longest"}}
+	narrow := wrapped(two, 50)[0]
+	require.Contains(t, narrow[0], "\n", "each column with sentences gives room, not the last one alone")
+	require.Contains(t, narrow[2], "\n")
+	require.Equal(t, two[0][1], narrow[1], "a word stays whole")
 }
 
 func TestListings(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -41,20 +42,52 @@ func boxed(headers []string, rows [][]string) string {
 
 const leastWrap = 16 // columns that a wrapped text has at least
 
-// wrapped makes the last column, where sentences stand, narrower by so many
-// columns. A number is never broken: a narrow terminal breaks the line instead.
+// wrapped makes the widest columns narrower, by so many characters together. A word
+// or number is never broken: a narrow terminal breaks the line instead.
 func wrapped(rows [][]string, by int) [][]string {
-	most := 0
-	for _, row := range rows {
-		most = max(most, lipgloss.Width(row[len(row)-1]))
+	widths := limitsOf(rows)
+	for ; by > 0; by-- {
+		widest := slices.MaxFunc(widths, func(a, b *span) int { return cmp.Compare(a.room(), b.room()) })
+		if widest.room() <= 0 {
+			break
+		}
+		widest.most--
 	}
 	out := make([][]string, 0, len(rows))
 	for _, row := range rows {
 		row = slices.Clone(row)
-		row[len(row)-1] = lipgloss.Wrap(row[len(row)-1], max(most-by, leastWrap), "")
+		for i, cell := range row {
+			row[i] = lipgloss.Wrap(cell, widths[i].most, "")
+		}
 		out = append(out, row)
 	}
 	return out
+}
+
+// span is how wide a column is, and the least that it can be made.
+type span struct{ least, most int }
+
+// room is how wide a column is that can still be made narrower, else 0.
+func (s *span) room() int {
+	if s.most <= s.least {
+		return 0
+	}
+	return s.most
+}
+
+func limitsOf(rows [][]string) (all []*span) {
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(all) {
+				all = append(all, &span{least: leastWrap})
+			}
+			all[i].most = max(all[i].most, lipgloss.Width(cell))
+			for word := range strings.FieldsSeq(cell) {
+				all[i].least = max(all[i].least, lipgloss.Width(word))
+			}
+		}
+	}
+	return all
 }
 
 func plainTable(w io.Writer, headers []string, rows [][]string) {

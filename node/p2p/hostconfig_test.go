@@ -7,8 +7,12 @@ import (
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/config"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	tls "github.com/libp2p/go-libp2p/p2p/security/tls"
+	ma "github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
 )
 
@@ -27,6 +31,29 @@ func TestAHostLacksNoneOfLibp2psDefaults(t *testing.T) {
 		whole := *ours
 		require.NoError(t, libp2p.FallbackDefaults(&whole))
 		require.Empty(t, changed(*ours, whole), "loopback %t", loopback)
+	}
+}
+
+// What gets a node found is on where it is to be found, relaying for others only
+// where it is asked for, and nothing of it in loopback mode.
+func TestWhatAHostIsMadeOf(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ loopback, relay bool }{{false, false}, {false, true}, {true, true}} {
+		cfg, err := Config{Key: newKeyPair(t), Network: "test", Version: "1.2", Loopback: c.loopback, ServeRelay: c.relay}.settle()
+		require.NoError(t, err)
+		h, err := hostConfig(cfg, guards{limits: &network.NullResourceManager{}, gate: &gater{}}, nil)
+		require.NoError(t, err)
+		require.NoError(t, h.Peerstore.Close())
+		require.Equal(t, "souk/1.2", h.UserAgent)
+		require.Equal(t, []protocol.ID{tls.ID, noise.ID}, []protocol.ID{h.SecurityTransports[0].ID, h.SecurityTransports[1].ID})
+		require.Equal(t, !c.loopback, h.EnableAutoRelay, "asking others to relay")
+		require.Equal(t, !c.loopback, h.EnableHolePunching)
+		require.Equal(t, !c.loopback, h.EnableAutoNATv2)
+		require.Equal(t, !c.loopback && c.relay, h.EnableRelayService, "relaying for others")
+		require.Equal(t, c.loopback, h.MultiaddrResolver == network.MultiaddrDNSResolver(noDNS{}), "no name is looked up in loopback mode")
+
+		inner, outer := ma.StringCast("/ip4/172.17.0.1/tcp/1"), ma.StringCast("/ip4/8.8.8.8/tcp/1")
+		require.Equal(t, outer, h.AddrsFactory([]ma.Multiaddr{inner, outer})[0], "the address that others reach is announced first")
 	}
 }
 

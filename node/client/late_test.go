@@ -139,6 +139,10 @@ func TestWhatStillRunsOfALostLeaseIsCancelled(t *testing.T) {
 		return l.Outcome == market.Cancelled
 	}, time.Minute, often)
 	requirePaidLate(t, a, f, lost.Executions[0])
+	l, _ := leaseOf(t, a, lost.Executions[0])
+	f.mu.Lock()
+	require.True(t, f.leases[l.Hash].hold, "it isn't started meanwhile, if it wasn't yet")
+	f.mu.Unlock()
 	require.NoError(t, e.Cancel(t.Context(), id))
 	finished(t, e, id)
 }

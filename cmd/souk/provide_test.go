@@ -21,3 +21,9 @@ func TestWithoutAPriceTheConfigFileIsNamed(t *testing.T) {
 	require.Equal(t, exitUsage, d.souk("provide"))
 	require.Contains(t, d.err.String(), "provider.price in "+config.File(d.dir))
 }
+
+func TestAProviderNamesTheUnitsOfItsSizes(t *testing.T) {
+	d := newDesk(t)
+	require.Equal(t, exitSouk, d.souk("provide", "--price", "1/h", "--memory", "8"))
+	require.Contains(t, d.err.String(), "--memory: provider.memory: 8 is 8 bytes: write 8GiB")
+}

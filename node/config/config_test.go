@@ -102,6 +102,8 @@ func TestBadConfig(t *testing.T) {
 		"tick no unit":       {"provider: {tick: 60}", "\"60\" is no time"},
 		"cpu":                {"provider: {cpu: -1}", "is not a whole number from 0"},
 		"memory":             {"provider: {memory: lots}", "is not a size"},
+		"memory, no unit":    {"provider: {memory: 8}", "provider.memory: 8 is 8 bytes: write 8GiB"},
+		"disk, no unit":      {"provider: {disk: 4096}", "provider.disk: 4096 is 4096 bytes: write 4096MiB"},
 		"gpu":                {"provider: {simulate_gpu: [\"RTX 4090:0\"]}", "provider.simulate_gpu: "},
 		"executor":           {"provider: {executors: [slurm]}", "\"slurm\" is no executor that this release has"},
 		"executor twice":     {"provider: {executors: [wasm, wasm]}", "wasm stands there twice"},

@@ -210,7 +210,7 @@ func whole(to *int, s string, most int) error {
 }
 
 func size(to *int64, s string) (err error) {
-	*to, err = quantity.Parse(s)
+	*to, err = quantity.Meant(s)
 	return err
 }
 

@@ -178,32 +178,17 @@ func setInt(to *int, at place, text string, least, most int) error {
 }
 
 func setSize(to *int64, at place, text string, most int64) error {
-	n, err := quantity.Parse(text)
+	n, err := quantity.Meant(text)
 	switch {
 	case err != nil:
 		return at.wrong("%v", err)
 	case n <= 0:
 		return at.wrong("%q is nothing; write more than 0, such as 256MiB", text)
-	case n < minSize:
-		return at.wrong("%s is %d bytes: write %s", text, n, meantSize(text))
 	case n > most:
 		return at.wrong("%s is over the limit of %s", quantity.Format(n), quantity.Format(most))
 	}
 	*to = n
 	return nil
-}
-
-// minSize is the least that can be meant by a size.
-const minSize = 1 << 20
-
-// meantSize is what a size below minSize most likely means.
-func meantSize(text string) string {
-	if n, err := strconv.Atoi(text); err == nil && n < 1024 {
-		return text + "GiB"
-	} else if err == nil && n < minSize {
-		return text + "MiB"
-	}
-	return "1MiB or more"
 }
 
 // addEnv adds one variable of the job's environment.

@@ -87,7 +87,7 @@ func (n *Node) openStores() (err error) {
 	if err := os.MkdirAll(n.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
-	if n.ledger, err = ledger.Open(n.path("ledger"), ledger.Options{Log: n.cfg.Log}); err != nil {
+	if n.ledger, err = ledger.Open(ledgerDir(n.cfg.Dir), ledger.Options{Log: n.cfg.Log}); err != nil {
 		return err
 	}
 	n.onClose(n.ledger.Close)
@@ -158,7 +158,14 @@ func (n *Node) Close() error {
 	return errors.Join(errs...)
 }
 
-func (n *Node) onClose(f func() error)     { n.closers = append(n.closers, f) }
+func (n *Node) onClose(f func() error) { n.closers = append(n.closers, f) }
+
+// Held tells whether the node of another process has a data directory. A node
+// that ends answers no more before it lets go of it.
+func Held(dir string) (bool, error) { return ledger.Held(ledgerDir(dir)) }
+
+func ledgerDir(dir string) string { return filepath.Join(dir, "ledger") }
+
 func (n *Node) path(name string) string    { return filepath.Join(n.cfg.Dir, name) }
 func (n *Node) addrs() []ma.Multiaddr      { return n.net.Host().Addrs() }
 func (n *Node) protect(p peer.ID, on bool) { protect(n.net, p, on) }

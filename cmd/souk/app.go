@@ -37,6 +37,7 @@ type opener func(ctx context.Context, cfg config.Config, provide bool) (Node, er
 // app is what all commands share.
 type app struct {
 	open    opener
+	held    func(dataDir string) (bool, error) // by a node of another process
 	in      io.Reader
 	out     io.Writer
 	err     io.Writer

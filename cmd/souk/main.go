@@ -17,6 +17,7 @@ import (
 
 	"souk/internal/fastkey"
 	"souk/internal/garbage"
+	"souk/node"
 )
 
 func main() {
@@ -28,7 +29,7 @@ func main() {
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		environ: os.Environ(), signals: signals,
 	}
-	a.open = a.openNode
+	a.open, a.held = a.openNode, node.Held
 	os.Exit(a.main(os.Args[1:]))
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -44,6 +45,7 @@ type fakeNode struct {
 	bundle    market.Bundle
 	outputs   error
 	watching  atomic.Bool
+	stop      func() // what Shutdown does
 	setUp     config.Config
 }
 
@@ -96,6 +98,11 @@ func (f *fakeNode) Outputs(_ context.Context, _, dir string) error {
 	return f.outputs
 }
 
+func (f *fakeNode) Shutdown(context.Context) error {
+	f.stop()
+	return nil
+}
+
 func (f *fakeNode) Jobs(context.Context) ([]control.JobInfo, error) { return f.jobs, nil }
 
 func (f *fakeNode) Job(_ context.Context, id string) (control.JobInfo, error) {
@@ -123,6 +130,7 @@ type desk struct {
 	dir     string // data directory
 	node    *fakeNode
 	signals chan os.Signal
+	held    func(string) (bool, error)
 	out     bytes.Buffer
 	err     bytes.Buffer
 }
@@ -135,7 +143,14 @@ func newDesk(t *testing.T) *desk {
 	require.NoError(t, os.WriteFile(keyFile(d.dir), []byte("key"), 0o600))
 	s, err := control.Serve(d.dir, d.node, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	d.node.stop = sync.OnceFunc(func() { close(stop) })
+	go func() {
+		defer close(stopped)
+		<-stop
+		assert.NoError(t, s.Close())
+	}()
+	t.Cleanup(func() { d.node.stop(); <-stopped })
 	work := t.TempDir()
 	t.Chdir(work)
 	require.NoError(t, os.WriteFile(filepath.Join(work, "m.wasm"), []byte(program), 0o600))
@@ -148,7 +163,7 @@ func newDesk(t *testing.T) *desk {
 func (d *desk) souk(args ...string) int {
 	d.out.Reset()
 	d.err.Reset()
-	a := &app{in: &bytes.Buffer{}, out: &d.out, err: &d.err, signals: d.signals}
+	a := &app{in: &bytes.Buffer{}, out: &d.out, err: &d.err, signals: d.signals, held: d.held}
 	return a.main(append([]string{"--data-dir", d.dir}, args...))
 }
 

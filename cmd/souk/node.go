@@ -84,7 +84,8 @@ func (a *app) nodeDown() *cobra.Command {
 
 // shutdown stops the node and waits until the data directory is free.
 func (a *app) shutdown(ctx context.Context) error {
-	c := a.running()
+	dir, _ := config.Dir(a.dataDir, a.env)
+	c := control.NewClient(dir)
 	if err := c.Shutdown(ctx); err != nil {
 		return err
 	}
@@ -92,23 +93,28 @@ func (a *app) shutdown(ctx context.Context) error {
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for !wire.IsCode(c.Ping(ctx), control.NotRunning) {
+	for {
+		held := !wire.IsCode(c.Ping(ctx), control.NotRunning)
+		if !held { // it answers no more, but may still close its books
+			var err error
+			if held, err = a.held(dir); err != nil || !held {
+				return err
+			}
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
-	return nil
 }
 
 func (a *app) nodeRun() *cobra.Command {
 	var idle time.Duration
 	cmd := &cobra.Command{
-		Use:    "run",
-		Short:  "Run a node in the foreground that makes no offers",
-		Args:   usageArgs(cobra.NoArgs),
-		Hidden: true,
+		Use:   "run",
+		Short: "Run a node in the foreground that makes no offers, such as one that others join by",
+		Args:  usageArgs(cobra.NoArgs),
 		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			cfg, err := a.config(cmd)
 			if err != nil {

@@ -45,13 +45,25 @@ func TestOneProcessHoldsADirectory(t *testing.T) {
 	_, err = ledger.Open(dir, ledger.Options{})
 	require.ErrorIs(t, err, ledger.ErrInUse)
 	require.ErrorContains(t, err, "another souk process holds "+dir)
+	require.True(t, held(t, dir))
 
 	require.NoError(t, child.Process.Kill()) // a killed holder must not leave the directory locked
 	_ = child.Wait()
 	_ = in.Close()
+	require.False(t, held(t, dir))
 	l, err := ledger.Open(dir, ledger.Options{})
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
+}
+
+func held(t *testing.T, dir string) bool {
+	yes, err := ledger.Held(dir)
+	require.NoError(t, err)
+	return yes
+}
+
+func TestNobodyHoldsALedgerThatIsNotThere(t *testing.T) {
+	require.False(t, held(t, filepath.Join(t.TempDir(), "none")))
 }
 
 func TestOneLedgerHoldsADirectoryInAProcess(t *testing.T) {

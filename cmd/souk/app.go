@@ -68,9 +68,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&a.dataDir, "data-dir", "", "the node's data directory (default: $SOUK_DATA_DIR, else souk in the XDG data directory)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{fmt.Errorf("%w%s usage: %s", err, meantFlag(cmd, err), cmd.UseLine())}
-	})
+	root.SetFlagErrorFunc(flagError)
 	grouped(root, "client", "for clients",
 		a.offersCommand(), a.runCommand(), a.jobsCommand(), a.jobCommand(), a.logsCommand(), a.attachCommand(), a.cancelCommand(), a.outputsCommand())
 	grouped(root, "provider", "for providers", a.provideCommand(), a.devicesCommand(), a.benchCommand())
@@ -78,6 +76,13 @@ func (a *app) root() *cobra.Command {
 	grouped(root, "node", "for every node", a.initCommand(), a.doctorCommand(), a.nodeCommand(), a.receiptsCommand(), a.configCommand(), a.versionCommand())
 	root.SetHelpCommandGroupID("node")
 	root.SetCompletionCommandGroupID("node")
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.InitDefaultCompletionCmd() // which keeps where it writes to
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Args, completion.RunE = usageArgs(cobra.ArbitraryArgs), group
+	}
 	return root
 }
 

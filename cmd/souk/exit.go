@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"charm.land/fang/v2"
-	"github.com/spf13/cobra"
 
 	"souk/node/client"
 	"souk/node/config"
@@ -27,23 +26,6 @@ const (
 )
 
 var errInterrupted = errors.New("interrupted")
-
-// usageError is a command line that can't be meant.
-type usageError struct{ error }
-
-func (e *usageError) Unwrap() error { return e.error }
-
-func usage(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
-
-// usageArgs makes usage errors of what check finds.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return &usageError{fmt.Errorf("%w; usage: %s", err, cmd.UseLine())}
-		}
-		return nil
-	}
-}
 
 // exit ends souk with a code after everything was said.
 type exit struct{ code int }

@@ -37,9 +37,6 @@ func main() {
 func (a *app) main(args []string) int {
 	root := a.root()
 	root.SetArgs(heard(args))
-	root.SetIn(a.in)
-	root.SetOut(a.out)
-	root.SetErr(a.err)
 	err := fang.Execute(context.Background(), root,
 		fang.WithErrorHandler(a.showError), fang.WithVersion(version), fang.WithCommit(commit()), fang.WithoutManpage())
 	return exitCode(err)

@@ -33,7 +33,7 @@ var (
 	negative = pattern.Lazy(`^-[.0-9]`)
 )
 
-const example = "write a number and a unit, such as 256Mi, 24GiB, 500M or 4096"
+const example = "write a number and a unit, such as 256Mi, 24GiB or 500M"
 
 // Parse returns the bytes that text means, from 0 to 2⁶³−1. Ki, Mi, Gi, Ti, Pi
 // and Ei are powers of 1024, k, M, G, T, P and E powers of 1000, each with or

@@ -45,7 +45,7 @@ var setters = map[string]func(d *draft, at place, text string) error{
 	"task.realTime":        func(d *draft, at place, s string) error { return setBool(&d.spec.RealTime, at, s) },
 	"outputs":              (*draft).setOutputs,
 	"needs.cpu":            func(d *draft, at place, s string) error { return setInt(&d.spec.CPU, at, s, 1, market.MaxCPU) },
-	"needs.memory":         func(d *draft, at place, s string) error { return setSize(&d.spec.Memory, at, s, MaxImage) },
+	"needs.memory":         func(d *draft, at place, s string) error { return setMemory(&d.spec.Memory, at, s) },
 	"needs.disk":           func(d *draft, at place, s string) error { return setSize(&d.spec.Disk, at, s, 1<<60) },
 	"needs.gpu":            (*draft).setGPU,
 	"needs.vram":           func(d *draft, at place, s string) error { return setSize(&d.vram, at, s, 1<<50) },
@@ -175,6 +175,18 @@ func setInt(to *int, at place, text string, least, most int) error {
 	}
 	*to = n
 	return nil
+}
+
+// mostWASM is the most GiB of memory that a WASM job can have.
+const mostWASM = 4
+
+// setMemory is setSize of memory, of which only an image's job can have more
+// than WebAssembly addresses.
+func setMemory(to *int64, at place, text string) error {
+	if n, err := strconv.Atoi(strings.TrimSpace(text)); err == nil && n > mostWASM && n < 1024 {
+		return at.wrong("%d is %d bytes: write %dMiB, or for an image %dGiB", n, n, n, n)
+	}
+	return setSize(to, at, text, MaxImage)
 }
 
 func setSize(to *int64, at place, text string, most int64) error {

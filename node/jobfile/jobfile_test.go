@@ -123,6 +123,8 @@ var bad = map[string]struct{ yaml, want string }{
 	"memory zero":      {"needs: {memory: 0}", "needs.memory: \"0\" is nothing"},
 	"memory 2":         {"needs: {memory: 2}", "needs.memory: 2 is 2 bytes: write 2GiB"},
 	"memory 2048":      {"needs: {memory: 2048}", "needs.memory: 2048 is 2048 bytes: write 2048MiB"},
+	"memory 256":       {"needs: {memory: 256}", "needs.memory: 256 is 256 bytes: write 256MiB, or for an image 256GiB"},
+	"memory lots":      {"needs: {memory: lots}", "such as 256Mi, 24GiB or 500M"},
 	"vram 24":          {"needs: {vram: 24}", "needs.vram: 24 is 24 bytes: write 24GiB"},
 	"disk 1k":          {"needs: {disk: 1k}", "needs.disk: 1k is 1000 bytes: write 1MiB or more"},
 	"image, memory":    {"task: {image: \"alpine:3\"}\nlimits: {total: 1}\nneeds: {memory: 2MiB}", "needs.memory: 2MiB is too little: an image's job needs 6MiB at least"},
@@ -185,13 +187,18 @@ func TestBadJobs(t *testing.T) {
 }
 
 func TestNoJobFile(t *testing.T) {
-	dir := workspace(t, map[string]string{"long.yaml": strings.Repeat("#", jobfile.MaxFile+1)})
+	dir := workspace(t, map[string]string{"long.yaml": strings.Repeat("#", jobfile.MaxFile+1), "small.wasm": "\x00asm\x01\x00\x00\x00", "long.wasm": "\x00asm" + strings.Repeat("#", jobfile.MaxFile)})
 	_, err := jobfile.Load(filepath.Join(dir, "gone.yaml"))
 	require.ErrorContains(t, err, "does not exist")
 	_, err = jobfile.Load(dir)
 	require.ErrorContains(t, err, "it is a folder")
 	_, err = jobfile.Load(filepath.Join(dir, "long.yaml"))
 	require.ErrorContains(t, err, "more than 256KiB")
+	for _, module := range []string{"small.wasm", "long.wasm"} {
+		path := filepath.Join(dir, module)
+		_, err = jobfile.Load(path)
+		require.ErrorContains(t, err, "it is a WASM module and no job file; put it after --: souk run --total 0.10 -- "+path)
+	}
 }
 
 func TestBadModules(t *testing.T) {

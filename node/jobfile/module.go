@@ -17,6 +17,7 @@ const (
 	maxSection    = 12
 	exportFunc    = 0
 	startName     = "_start"
+	wasmMagic     = "\x00asm"
 	maxExportName = 1 << 10
 )
 
@@ -44,7 +45,7 @@ func checkModule(at place, path string) error {
 		return at.wrong("module %s has %s, and the limit is %s", path, quantity.Human(info.Size()), quantity.Format(market.MaxModuleBytes))
 	}
 	var head [8]byte
-	if _, err := io.ReadFull(f, head[:]); err != nil || string(head[:4]) != "\x00asm" {
+	if _, err := io.ReadFull(f, head[:]); err != nil || string(head[:4]) != wasmMagic {
 		return at.wrong("%s is no WASM module: it doesn't begin with \\0asm", path)
 	}
 	if version := binary.LittleEndian.Uint32(head[4:]); version != 1 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -48,6 +49,9 @@ func readCapped(path string) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err != nil {
 		return nil, err
+	}
+	if bytes.HasPrefix(data, []byte(wasmMagic)) {
+		return nil, fmt.Errorf("it is a WASM module and no job file; put it after --: souk run --total 0.10 -- %s", path)
 	}
 	if len(data) > MaxFile {
 		return nil, errTooLong

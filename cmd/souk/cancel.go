@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 )
@@ -19,6 +20,9 @@ func (a *app) cancelCommand() *cobra.Command {
 			j, err := n.Job(ctx, args[0])
 			if err != nil {
 				return err
+			}
+			if j.Exit != nil {
+				return a.say(fmt.Sprintf("job %s had ended already: %s, exit code %s", j.ID, stateText(j), exitText(j)), map[string]any{"event": "ended", "job": j.ID, "exit": *j.Exit})
 			}
 			if err := n.Cancel(ctx, j.ID); err != nil {
 				return err

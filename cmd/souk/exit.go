@@ -21,7 +21,7 @@ const (
 	exitFault     = 1 // a check found something wrong
 	exitUsage     = 2
 	exitSouk      = client.ExitSouk
-	exitInterrupt = 130
+	exitInterrupt = client.ExitCancelled // Ctrl-C, or the job was cancelled
 	exitMost      = 255
 )
 

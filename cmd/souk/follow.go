@@ -88,7 +88,7 @@ func (a *app) finish(ctx context.Context, n control.Backend, e client.Event, to 
 	if e.Source == "job" && e.Exit != nil {
 		code = jobExit(*e.Exit)
 	}
-	if interrupted {
+	if interrupted || e.Source == client.SourceSouk && e.Code == string(client.Cancelled) {
 		code = exitInterrupt
 		e.Exit, e.Source = &code, "souk"
 	}

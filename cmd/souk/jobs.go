@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"souk/node/client"
 	"souk/node/control"
+	"souk/protocol/market"
 )
 
 func (a *app) jobsCommand() *cobra.Command {
@@ -29,7 +31,7 @@ func (a *app) jobsCommand() *cobra.Command {
 				rows := make([][]string, 0, len(jobs))
 				for _, j := range jobs {
 					rows = append(rows, []string{
-						j.ID, j.Name, j.State, moment(j.Created), strconv.Itoa(len(j.Executions)), usd(j.Spent), usd(j.Total), exitText(j),
+						j.ID, j.Name, stateText(j), moment(j.Created), strconv.Itoa(len(j.Executions)), usd(j.Spent), usd(j.Total), exitText(j),
 					})
 				}
 				writeTable(a.out, []string{"ID", "NAME", "STATE", "SUBMITTED", "EXECUTIONS", "SPENT", "LIMIT", "EXIT"}, rows)
@@ -38,13 +40,21 @@ func (a *app) jobsCommand() *cobra.Command {
 	}
 }
 
+// stateText is a job's state, or that it was cancelled.
+func stateText(j control.JobInfo) string {
+	if j.Source == client.SourceSouk && j.Code == string(client.Cancelled) {
+		return j.Code
+	}
+	return j.State
+}
+
 // exitText is a job's exit code and, where souk failed, souk's code.
 func exitText(j control.JobInfo) string {
 	if j.Exit == nil {
 		return "–"
 	}
 	text := strconv.Itoa(*j.Exit)
-	if j.Code != "" {
+	if j.Code != "" && j.Code != stateText(j) {
 		text += " " + j.Code
 	}
 	return text
@@ -79,7 +89,7 @@ func (a *app) jobCommand() *cobra.Command {
 func jobText(j control.JobInfo) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "job       %s\nname      %s\nstate     %s\nsubmitted %s\nended     %s\nspent     %s of %s USD\nexit      %s\n",
-		j.ID, j.Name, j.State, moment(j.Created), moment(j.Ended), usd(j.Spent), usd(j.Total), exitText(j))
+		j.ID, j.Name, stateText(j), moment(j.Created), moment(j.Ended), usd(j.Spent), usd(j.Total), exitText(j))
 	if j.Image != "" {
 		fmt.Fprintf(&b, "image     %s\n", j.Image)
 	}
@@ -95,9 +105,13 @@ func jobText(j control.JobInfo) string {
 func executionRows(j control.JobInfo) [][]string {
 	rows := make([][]string, 0, len(j.Executions))
 	for _, x := range j.Executions {
+		cost := x.Countersigned
+		if x.State == string(market.Closed) {
+			cost = x.Vouchered // what its provider could keep is spent
+		}
 		rows = append(rows, []string{
 			strconv.Itoa(x.Attempt), short(x.Peer), short(x.Lease), x.State, orDash(x.Outcome), perHour(x.PricePerHour),
-			ran(x.Units), usd(x.Countersigned), usd(x.Vouchered), orDash(x.Text),
+			ran(x.Units), usd(cost), usd(x.Vouchered), orDash(x.Text),
 		})
 	}
 	return rows

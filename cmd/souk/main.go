@@ -4,7 +4,7 @@
 //
 // Its files are one per command and hold no logic but how things are shown.
 // It exits with a job's own code; 125 where souk failed, with a code in
-// --json; 2 for bad usage; 130 after Ctrl-C; 1 where a check found a fault.
+// --json; 2 for bad usage; 130 after Ctrl-C and for a job that was cancelled; 1 where a check found a fault.
 package main
 
 import (

@@ -168,7 +168,10 @@ func endText(outcome, reason string) string {
 
 func finishedText(e client.Event) string {
 	text := "done"
-	if e.Source == "souk" {
+	switch {
+	case e.Source == client.SourceSouk && e.Code == string(client.Cancelled):
+		text = e.Code
+	case e.Source == client.SourceSouk:
 		text = "failed"
 		if e.Code != "" {
 			text += " (" + e.Code + ")"

@@ -150,6 +150,7 @@ func TestTheFirstInterruptCancelsTheSecondLeaves(t *testing.T) {
 	d.ends(client.Event{Exit: code(125), Source: "souk", Code: "cancelled", Outputs: "bafy"})
 	require.Equal(t, 130, <-ended)
 	require.Len(t, d.node.written, 1, "what was paid for is fetched")
+	require.Contains(t, d.err.String(), "\ncancelled, exit code 130\n")
 
 	d = newDesk(t)
 	go func() { ended <- d.souk("run", "job.yaml") }()

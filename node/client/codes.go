@@ -15,5 +15,8 @@ const (
 	BadInput       wire.Code = "bad_input"       // an input is missing or unreadable
 )
 
-// ExitSouk is the exit code of a job that failed by souk's own doing.
-const ExitSouk = 125
+// The exit codes of jobs that didn't end by themselves.
+const (
+	ExitSouk      = 125 // souk failed
+	ExitCancelled = 130 // somebody cancelled it
+)

@@ -25,8 +25,8 @@ func TestWhatAProviderCanDoWrong(t *testing.T) {
 		cheated market.FaultCode
 		paid    bool // something was countersigned
 	}{
-		{name: "charges more time than has passed", script: script{ticks: 3, overCharge: true, output: "x"}, outcome: "provider_failed", cheated: market.FaultOverTime},
-		{name: "signs two receipts with one number", script: script{ticks: 3, equivocate: true, output: "x"}, outcome: "provider_failed", cheated: market.FaultEquivocation, paid: true},
+		{name: "charges more time than has passed", script: script{ticks: 3, overCharge: true, output: "x"}, outcome: "cheated", cheated: market.FaultOverTime},
+		{name: "signs two receipts with one number", script: script{ticks: 3, equivocate: true, output: "x"}, outcome: "cheated", cheated: market.FaultEquivocation, paid: true},
 		{name: "names outputs and doesn't give them", script: script{ticks: 2, withhold: true, output: "x"}, outcome: "provider_failed", paid: true},
 		{name: "vanishes half-way", script: script{ticks: 5, dieAfter: 2, output: "x"}, outcome: "lost", paid: true},
 		{name: "answers every attach with later", script: script{silent: true}, outcome: "lost"},
@@ -255,7 +255,7 @@ func TestCancelStopsAndStillBringsTheOutputs(t *testing.T) {
 	}
 	require.Equal(t, client.Finished, last.Kind)
 	require.Equal(t, string(client.Cancelled), last.Code)
-	require.Equal(t, client.ExitSouk, *last.Exit)
+	require.Equal(t, client.ExitCancelled, *last.Exit)
 	require.NotEmpty(t, last.Outputs)
 	info, err := e.Job(t.Context(), id)
 	require.NoError(t, err)

@@ -134,7 +134,11 @@ func (h *hub) replayLease(tx *ledger.Tx, l ledger.Lease) error {
 		}
 	}
 	if l.State == market.Closed {
-		h.replay(endedEvent(l), l.Ended)
+		outcome, err := outcomeOf(tx, l)
+		if err != nil {
+			return err
+		}
+		h.replay(endedEvent(l, outcome), l.Ended)
 	}
 	return nil
 }

@@ -116,8 +116,7 @@ func (r *runner) execute(ctx context.Context, l ledger.Lease, fresh bool) error 
 		}
 		l = x.lease
 	}
-	r.ended(l)
-	return nil
+	return r.ended(ctx, l)
 }
 
 func (r *runner) leased(l ledger.Lease) {
@@ -126,19 +125,40 @@ func (r *runner) leased(l ledger.Lease) {
 	}
 }
 
-func (r *runner) ended(l ledger.Lease) { r.emit(endedEvent(l)) }
-
-func endedEvent(l ledger.Lease) Event {
-	cost := l.Paid
-	return Event{Kind: Ended, Lease: l.Hash.Hex(), Peer: l.Peer, Attempt: l.Attempt, Outcome: outcomeName(l), Charged: &cost, Text: l.Reason}
+func (r *runner) ended(ctx context.Context, l ledger.Lease) error {
+	outcome, err := r.e.outcome(ctx, l)
+	if err == nil {
+		r.emit(endedEvent(l, outcome))
+	}
+	return err
 }
 
-// outcomeName is the outcome, or this side's own mark of a lease without one.
-func outcomeName(l ledger.Lease) string {
-	if l.Lost {
-		return string(Lost)
+func endedEvent(l ledger.Lease, outcome string) Event {
+	cost := l.Paid
+	return Event{Kind: Ended, Lease: l.Hash.Hex(), Peer: l.Peer, Attempt: l.Attempt, Outcome: outcome, Charged: &cost, Text: l.Reason}
+}
+
+func (e *Engine) outcome(ctx context.Context, l ledger.Lease) (name string, err error) {
+	err = e.cfg.Ledger.View(ctx, func(tx *ledger.Tx) (err error) {
+		name, err = outcomeOf(tx, l)
+		return err
+	})
+	return name, err
+}
+
+// outcomeOf is a lease's outcome, or this side's own word for it: cheated where
+// there is evidence against its provider, lost where it could not be reached.
+func outcomeOf(tx *ledger.Tx, l ledger.Lease) (string, error) {
+	_, err := evidence(tx, l.Hash)
+	switch {
+	case err == nil:
+		return string(Cheated), nil
+	case !errors.Is(err, ledger.ErrNotFound):
+		return "", err
+	case l.Lost:
+		return string(Lost), nil
 	}
-	return l.Outcome.String()
+	return l.Outcome.String(), nil
 }
 
 // again puts the job between two executions.

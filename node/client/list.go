@@ -127,7 +127,7 @@ func (e *Engine) info(ctx context.Context, id string) (JobInfo, error) {
 		return info, err
 	}
 	for _, l := range leases {
-		x, err := e.executionInfo(l)
+		x, err := e.executionInfo(ctx, l)
 		if err != nil {
 			return info, err
 		}
@@ -149,14 +149,18 @@ func imageOf(j ledger.Job) (string, error) {
 	return doc.Image.Archive.String(), nil
 }
 
-func (e *Engine) executionInfo(l ledger.Lease) (ExecutionInfo, error) {
+func (e *Engine) executionInfo(ctx context.Context, l ledger.Lease) (ExecutionInfo, error) {
 	q, err := market.DecodeQuote(l.Quote)
+	if err != nil {
+		return ExecutionInfo{}, err
+	}
+	outcome, err := e.outcome(ctx, l)
 	if err != nil {
 		return ExecutionInfo{}, err
 	}
 	size, err := e.logSize(l.Hash)
 	return ExecutionInfo{
-		Attempt: l.Attempt, Lease: l.Hash.Hex(), Peer: l.Peer, State: string(l.State), Outcome: outcomeName(l), PricePerHour: q.PricePerHour(),
+		Attempt: l.Attempt, Lease: l.Hash.Hex(), Peer: l.Peer, State: string(l.State), Outcome: outcome, PricePerHour: q.PricePerHour(),
 		Units: l.Countersigned.Units, Charged: l.Newest.Charged, Countersigned: l.Countersigned.Charged, Vouchered: l.Paid,
 		LogBytes: size, Text: l.Reason,
 	}, err

@@ -65,7 +65,7 @@ func TestOutputsThatNeverComeAreWithheld(t *testing.T) {
 
 func TestMalformedNewsIsCheating(t *testing.T) {
 	bad, info, events := rescued(t, script{badLog: true})
-	require.Equal(t, "provider_failed", info.Executions[0].Outcome)
+	require.Equal(t, "cheated", info.Executions[0].Outcome)
 	require.Contains(t, noticed(events, client.Cheated), "malformed")
 	bad.mu.Lock()
 	defer bad.mu.Unlock()

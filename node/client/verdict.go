@@ -97,6 +97,9 @@ func (r *runner) finish(ctx context.Context, v verdict) error {
 		}
 		j.State, j.Ended = ledger.JobDone, r.e.nowMillis()
 		j.Exit, j.Source, j.Code, j.Reason, j.Outputs = ExitSouk, SourceSouk, string(v.code), v.text, v.outputs
+		if v.code == Cancelled {
+			j.Exit = ExitCancelled
+		}
 		if v.exit != nil {
 			j.Exit, j.Source = *v.exit, SourceJob
 		}

@@ -135,6 +135,6 @@ func detach(w *world, name string) {
 	souk(t, dir, "cancel", id[:8]).ends(0)
 	eventually(t, "it is done", func() bool { return w.job(name, id).State == "done" })
 	require.Equal(t, "cancelled", w.job(name, id).Code)
-	souk(t, dir, "attach", id, "--json", "-o", filepath.Join(t.TempDir(), "out")).ends(client.ExitSouk)
+	souk(t, dir, "attach", id, "--json", "-o", filepath.Join(t.TempDir(), "out")).ends(client.ExitCancelled)
 	w.agree([]string{name}, []string{"provider-1", "provider-2"})
 }

@@ -20,15 +20,15 @@ var cheating = []struct {
 	outcome     string // of its execution; empty: it never got a lease
 	evidence    string // what the client says of it
 }{
-	{"overcharge", "RTX 3060", "provider_failed", "receipt 1 charges 10"},
+	{"overcharge", "RTX 3060", "cheated", "receipt 1 charges 10"},
 	{"withhold", "RTX 3070", "provider_failed", "for outputs that it doesn't give"},
-	{"equivocate", "RTX 3080", "provider_failed", "it signed two different receipts with number 1"},
-	{"badsig", "RTX 4060", "provider_failed", "receipt 1 doesn't bear its signature"},
-	{"gap", "RTX 4070", "provider_failed", "receipt 3 follows receipt 1: those between are missing"},
+	{"equivocate", "RTX 3080", "cheated", "it signed two different receipts with number 1"},
+	{"badsig", "RTX 4060", "cheated", "receipt 1 doesn't bear its signature"},
+	{"gap", "RTX 4070", "cheated", "receipt 3 follows receipt 1: those between are missing"},
 	{"vanish", "RTX 4080", "lost", "the provider could not be reached for"},
 	{"busy", "RTX 5070", "", "another client accepted first"},
 	{"silent", "RTX 5080", "lost", ""},
-	{"garbage", "RTX 5090", "provider_failed", "it sent malformed messages"},
+	{"garbage", "RTX 5090", "cheated", "it sent malformed messages"},
 }
 
 // proves sees that what a client exports of a lease shows whoever gets the

@@ -104,7 +104,7 @@ func TestReceiptFilesNeedNothingButThemselves(t *testing.T) {
 	require.Regexp(t, `^(client|provider)-[0-9a-f]+\.car$`, filepath.Base(files[0]))
 	require.Zero(t, d.souk("receipts", "verify", files[0]))
 	require.Zero(t, d.souk("receipts", "verify", "--all"))
-	require.Contains(t, d.out.String(), "1 of 1 leases verified")
+	require.Contains(t, d.out.String(), "1 of 1 lease verified")
 	require.Zero(t, d.souk("receipts", "show", "abc"))
 
 	alone := &app{in: &bytes.Buffer{}, out: &d.out, err: &d.err, environ: []string{"SOUK_DATA_DIR=/nonexistent"}, signals: d.signals}
@@ -121,6 +121,9 @@ func TestReceiptFilesNeedNothingButThemselves(t *testing.T) {
 	require.Equal(t, 1, d.souk("receipts", "verify", "gap.car"))
 	require.Contains(t, d.out.String(), "BAD gap.car")
 	require.Contains(t, d.out.String(), "(gap, number")
+	require.Equal(t, 1, d.souk("receipts", "verify", "gap.car", "r.car"))
+	require.Regexp(t, `^BAD gap\.car: .*\nok  r\.car: 2 receipts, succeeded, .* countersigned; the lease's limit was 0.01 USD, .*\n$`, d.out.String())
+	require.Zero(t, d.souk("receipts", "verify", "r.car", "r.car"))
 	require.Equal(t, 1, d.souk("receipts", "verify", "--all"))
 	require.Equal(t, 125, d.souk("receipts", "verify", "gone.car"))
 }
@@ -195,7 +198,7 @@ func TestAFileProvesThatAProviderSignedTwoReceiptsWithOneNumber(t *testing.T) {
 	require.NotZero(t, v.Lease)
 
 	require.Zero(t, d.souk("receipts", "verify", "--all"), "the node's own books are right")
-	require.Contains(t, d.out.String(), "0 of 1 leases verified; in 1 the provider signed two receipts with one number")
+	require.Contains(t, d.out.String(), "0 of 1 lease verified; in 1 the provider signed two receipts with one number")
 
 	b.Receipts[2] = markettest.SignReceipt(b.Chain, markettest.Signer(9), second)
 	require.Zero(t, d.souk("receipts", "export", "abc", "-o", "lie.car"), d.err.String())

@@ -18,23 +18,37 @@ import (
 func (a *app) receiptsVerify() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use:   "verify [FILE]",
+		Use:   "verify [FILE...]",
 		Short: "Check receipts; a file needs nothing but itself",
-		Long: "Says what the documents of FILE prove, or of all leases with --all.\n" +
-			"Ends with 1 and names the first thing that is wrong, also where the file is damaged or no receipt file at all.",
-		Args: usageArgs(cobra.MaximumNArgs(1)),
+		Long: "Says of each FILE what its documents prove, or of all leases with --all.\n" +
+			"Ends with 1 where one is bad and names the first thing that is wrong, also where the file is damaged or no receipt file at all.",
+		Args: usageArgs(cobra.ArbitraryArgs),
 		RunE: a.action(func(ctx context.Context, cmd *cobra.Command, args []string) error {
 			switch {
 			case all && len(args) == 0:
 				return a.verifyAll(ctx, cmd)
-			case !all && len(args) == 1:
-				return a.verifyFile(args[0])
+			case !all && len(args) > 0:
+				return a.verifyFiles(args)
 			}
-			return usage("name one file, or --all for every lease of this node")
+			return usage("name files, or --all for every lease of this node")
 		}),
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "check every lease of this node")
 	return cmd
+}
+
+// verifyFiles goes on behind a bad file, and ends with the first one that can't be read.
+func (a *app) verifyFiles(files []string) error {
+	var bad *exit
+	for _, file := range files {
+		if err := a.verifyFile(file); err != nil && !errors.As(err, &bad) {
+			return err
+		}
+	}
+	if bad != nil {
+		return bad
+	}
+	return nil
 }
 
 func (a *app) verifyFile(file string) error {
@@ -112,7 +126,7 @@ func (a *app) verifyAll(ctx context.Context, cmd *cobra.Command) error {
 		}
 	}
 	if !a.json {
-		fmt.Fprintf(a.out, "%d of %d leases verified%s\n", good, len(receipts), proven(proofs))
+		fmt.Fprintf(a.out, "%d of %s verified%s\n", good, soMany(len(receipts), "lease"), proven(proofs))
 	}
 	if good+proofs < len(receipts) {
 		return &exit{exitFault}
@@ -160,7 +174,7 @@ func (v verdict) broken(r control.ReceiptInfo) verdict {
 		ahead = usd(more) + " USD of it prepaid"
 	}
 	v.Outcome = r.Outcome
-	v.Sentence = fmt.Sprintf("%s; %d receipts, %s USD countersigned; the provider can keep %s USD at most, %s", how, v.Receipts, usd(v.Countersigned), usd(r.Vouchered), ahead)
+	v.Sentence = fmt.Sprintf("%s; %s, %s USD countersigned; the provider can keep %s USD at most, %s", how, soMany(v.Receipts, "receipt"), usd(v.Countersigned), usd(r.Vouchered), ahead)
 	return v
 }
 
@@ -170,6 +184,14 @@ func proven(leases int) string {
 		return ""
 	}
 	return fmt.Sprintf("; in %d the provider signed two receipts with one number", leases)
+}
+
+// soMany counts things: 1 lease, 2 leases.
+func soMany(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // verdict is what a bundle proves, or what is wrong with it.
@@ -228,10 +250,10 @@ func judge(what string, bundle market.Bundle) (verdict, error) {
 		What: what, OK: true, Lease: s.Lease, Provider: s.Provider, Client: s.Client, Outcome: s.Outcome.String(), Receipts: s.Receipts,
 		Charged: s.Charged, Countersigned: s.Countersigned, Disputed: s.Disputed,
 	}
-	v.Sentence = fmt.Sprintf("%d receipts, %s, %s of running, charged %s USD, %s countersigned, at most %s",
-		s.Receipts, s.Outcome, time.Duration(s.Units)*time.Millisecond, usd(s.Charged), usd(s.Countersigned), usd(s.Ceiling)) //nolint:gosec // at most 30 days
+	v.Sentence = fmt.Sprintf("%s, %s, %s of running, charged %s USD, %s countersigned; the lease's limit was %s USD",
+		soMany(s.Receipts, "receipt"), s.Outcome, time.Duration(s.Units)*time.Millisecond, usd(s.Charged), usd(s.Countersigned), usd(s.Ceiling)) //nolint:gosec // at most 30 days
 	if s.Receipts == 0 {
-		v.Sentence = fmt.Sprintf("quote and lease are as they were signed, no receipt, so nothing is owed; at most %s", usd(s.Ceiling))
+		v.Sentence = fmt.Sprintf("quote and lease are as they were signed, no receipt, so nothing is owed; the lease's limit was %s USD", usd(s.Ceiling))
 	}
 	if !s.Disputed.IsZero() {
 		v.Sentence += ", " + usd(s.Disputed) + " disputed"

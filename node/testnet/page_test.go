@@ -77,7 +77,7 @@ var shapes = []struct {
 	{regexp.MustCompile(`\b\d+(\.\d+)?[kMG]\b`), "SPEED"},
 	{regexp.MustCompile(`\b(\d+(\.\d+)?(ms|s|m|h))+\b`), "SPAN"},
 	{regexp.MustCompile(`\b\d+\.\d+\b`), "AMOUNT"},
-	{regexp.MustCompile(`\b\d+ (receipts|bytes)\b`), "N $1"},
+	{regexp.MustCompile(`\b\d+ (receipt|lease|byte)s?\b`), "N ${1}s"},
 	{regexp.MustCompile(`  \d+  `), " N "}, // in a table
 	{regexp.MustCompile(`\s+`), " "},
 }

@@ -20,6 +20,17 @@ die() {
 	exit 1
 }
 
+# explain_if_asked ARGS... prints what stands at the top of the script and ends
+# it, if one of ARGS asks for help.
+explain_if_asked() {
+	local word
+	for word; do
+		[[ $word == -h || $word == --help ]] || continue
+		sed -n '2,${/^#/!q; s/^# \{0,1\}//p;}' "$0"
+		exit 0
+	done
+}
+
 # require_toolchain ends the script with one sentence that names what is missing.
 require_toolchain() {
 	command -v go >/dev/null ||
@@ -106,6 +117,16 @@ docker_answers() {
 # docker_knows RUNTIME says whether the daemon has a runtime of that name.
 docker_knows() {
 	[[ "$(timeout 10 docker info --format "{{if index .Runtimes \"$1\"}}yes{{end}}" 2>/dev/null)" == yes ]]
+}
+
+# scripts_explain_themselves ends the script if one in scripts/ has no --help: it
+# would begin to work instead.
+scripts_explain_themselves() {
+	local script
+	for script in "$ROOT"/scripts/*; do
+		[[ ! -x $script || -d $script ]] || grep -q '^explain_if_asked ' "$script" ||
+			die "$script doesn't call explain_if_asked after it has read lib.sh."
+	done
 }
 
 # no_sleeping_tests ends the script if a test waits by sleeping: it would be

@@ -26,11 +26,11 @@ func blobs() []figure {
 
 // blobAdd hashes a file, adds it, and hashes it again, so that both sides of the ratio see the same machine.
 func blobAdd(ctx context.Context, w io.Writer, size int64) (_ []result, err error) {
-	dir, err := os.MkdirTemp("", "souk-bench-")
+	dir, remove, err := scratch()
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	path := filepath.Join(dir, "file")
 	if err := writeRandom(path, size); err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func newDockerBench(ctx context.Context) (_ *dockerBench, err error) {
 	if err := b.docker(ctx, "version"); err != nil {
 		return nil, &notRun{fmt.Sprintf("no Docker: %v", err)}
 	}
-	if b.dir, err = os.MkdirTemp("", "souk-bench-"); err != nil {
+	if b.dir, _, err = scratch(); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -46,7 +46,7 @@ func newDockerBench(ctx context.Context) (_ *dockerBench, err error) {
 	if err := buildNoop(ctx, b.dir, program); err != nil {
 		return nil, err
 	}
-	b.name = "souk-bench/" + filepath.Base(b.dir)[len("souk-bench-"):]
+	b.name = "souk-bench/" + filepath.Base(b.dir)[len(scratchName):]
 	b.file = filepath.Join(b.dir, "image.tar")
 	if b.id, b.archive, err = writeImage(b.file, program, b.name+":latest"); err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func newDockerBench(ctx context.Context) (_ *dockerBench, err error) {
 	}
 	b.exec, err = docker.New(docker.Config{
 		Dir: filepath.Join(b.dir, "docker"), Source: file{b.archive, b.file},
-		Node: "bench-" + strings.ToLower(filepath.Base(b.dir)[len("souk-bench-"):]), AllowRunc: true, Runtime: "runc", InitPath: first,
+		Node: "bench-" + strings.ToLower(filepath.Base(b.dir)[len(scratchName):]), AllowRunc: true, Runtime: "runc", InitPath: first,
 	})
 	if err != nil {
 		return nil, err

@@ -88,6 +88,7 @@ func run(ctx context.Context, args []string, all []figure, out, progress io.Writ
 		}
 		return nil
 	}
+	sweep(ctx, progress)
 	show := func([]result) error { return nil }
 	if *asJSON {
 		show = func(results []result) error { return writeJSON(out, results) }

@@ -18,12 +18,6 @@ import (
 	"souk/protocol/market"
 )
 
-// scratch makes a folder, and gives what removes it again.
-func scratch() (dir string, remove func() error, err error) {
-	dir, err = os.MkdirTemp("", "souk-bench-")
-	return dir, func() error { return os.RemoveAll(dir) }, err
-}
-
 // rig is a market of real processes: a bootstrap, one provider, and a client.
 type rig struct {
 	dir      string // for what isn't the testnet's
@@ -54,7 +48,7 @@ func newRig(ctx context.Context, slots int) (r *rig, err error) {
 		return nil, err
 	}
 	r.market, err = testnet.Up(ctx, testnet.Options{
-		Dir: filepath.Join(r.dir, "testnet"), Souk: r.souk, Providers: 1, Clients: 1, Slots: slots, Tick: rigTick, Price: rigPrice,
+		Dir: scratchTestnet(r.dir), Souk: r.souk, Providers: 1, Clients: 1, Slots: slots, Tick: rigTick, Price: rigPrice,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start a testnet: %w", err), remove())

@@ -18,7 +18,6 @@ func TestWrongUsesAreToldInWordsOfTheirOwn(t *testing.T) {
 		{[]string{"outputs"}, "ID is missing; usage: "},
 		{[]string{"job", "a", "b"}, `"b" is one argument too many; usage: souk job ID`},
 		{[]string{"jobs", "a"}, `"a" is one argument too many; usage: souk jobs`},
-		{[]string{"receipts", "verify", "a", "b"}, `"b" is one argument too many; usage: `},
 		{[]string{"testnet", "up", "--tick", "1"}, `--tick: "1" is no time; write 1s for seconds`},
 		{[]string{"testnet", "up", "--tick", "soon"}, `--tick: "soon" is no time; write a number and a unit, such as 90s or 10m`},
 		{[]string{"testnet", "up", "--providers", "1.5"}, `--providers: "1.5" is no whole number`},

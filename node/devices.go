@@ -147,8 +147,12 @@ func (s *stock) changed(changes []device.Change, err error) {
 	}
 }
 
-// failed logs a failure once for as long as it stays the same.
+// failed logs a failure once for as long as it stays the same. That this node
+// ends is none.
 func (s *stock) failed(err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil && (s.failure == nil || s.failure.Error() != err.Error()) {

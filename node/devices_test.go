@@ -146,6 +146,9 @@ func TestADriverThatKeepsFailingIsLoggedOnce(t *testing.T) {
 	require.Equal(t, []string{"looking for devices with cards: timed out"}, h.lacking())
 	h.source.err = nil
 	require.Equal(t, 1, h.look(t))
+	h.source.err = context.Canceled
+	require.Zero(t, h.look(t))
+	require.Equal(t, 1, strings.Count(h.log.String(), "err="), "that the node ends is no failure")
 }
 
 func TestTheWatchEndsWhenItIsStopped(t *testing.T) {

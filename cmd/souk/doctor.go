@@ -74,7 +74,7 @@ func (a *app) checks(ctx context.Context, cmd *cobra.Command, noStart bool) []co
 		return checks
 	}
 	cfg, err := a.config(cmd)
-	if !add("config", config.File(dir), err, "correct it; `souk config show` prints what holds") {
+	if !add("config", config.File(dir), err, "correct it, or move it away: `souk init` writes a new one") {
 		return checks
 	}
 	key, err := identity.Load(keyFile(dir), a.passphrase)
@@ -126,7 +126,7 @@ func keyFix(err error) string {
 		return "make one with `souk init`"
 	case errors.Is(err, identity.ErrOpen):
 		return "take it back with chmod 600"
-	case errors.Is(err, identity.ErrPassphrase):
+	case errors.Is(err, identity.ErrPassphrase), errors.Is(err, identity.ErrNoPassphrase):
 		return "put the passphrase into " + config.PassphraseEnv
 	}
 	return "put back a backup of it, or move it away and make a new one with `souk init`"

@@ -19,6 +19,7 @@ import (
 // The exit codes that are souk's own.
 const (
 	exitFault     = 1 // a check found something wrong
+	exitDeclined  = 1 // a job that was asked about is not to be run
 	exitUsage     = 2
 	exitSouk      = client.ExitSouk
 	exitInterrupt = client.ExitCancelled // Ctrl-C, or the job was cancelled

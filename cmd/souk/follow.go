@@ -18,7 +18,7 @@ type outputsTo struct {
 	dir     string // empty: NAME-ID in the working directory
 	name    string
 	wanted  bool
-	nowhere bool // the job could write nowhere
+	nowhere string // how a job gets a folder that could write nowhere, else empty
 }
 
 const cancelLimit = 20 * time.Second // for the node to take a cancellation
@@ -98,8 +98,8 @@ func (a *app) finish(ctx context.Context, n control.Backend, e client.Event, to 
 	if code == 0 {
 		return nil
 	}
-	if e.Source == "job" && to.nowhere {
-		show.hint("the job file names no outputs folder, so nothing could be written; `outputs: /out` gives it one")
+	if e.Source == "job" && to.nowhere != "" {
+		show.hint("the job names no outputs folder, so nothing could be written; `" + to.nowhere + "` gives it one")
 	}
 	return &exit{code}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -58,20 +59,29 @@ func TestHintsNameTheFolder(t *testing.T) {
 
 func TestNothingIsSaidTwice(t *testing.T) {
 	d := newDesk(t)
+	for _, state := range []string{"agreed", "preparing"} {
+		d.node.events <- client.Event{Kind: client.StateIs, State: state, Text: "waiting for the inputs"}
+	}
 	d.node.events <- client.Event{Kind: client.Ended, Attempt: 1, Outcome: "succeeded", Text: "succeeded with exit code 0", Charged: amount(2)}
 	d.ends(client.Event{Exit: code(0), Source: "job", Text: "succeeded with exit code 0", Spent: amount(2)})
 	require.Zero(t, d.souk("run", "job.yaml"))
 	require.Contains(t, d.err.String(), "execution 1 ended: succeeded with exit code 0; it cost 0.000002 USD\n")
 	require.Contains(t, d.err.String(), "done, exit code 0, spent 0.000002 USD\n")
+	require.Equal(t, 1, strings.Count(d.err.String(), "waiting for the inputs\n"))
 	require.Equal(t, "cancelled by the client", endText("cancelled", "cancelled: cancelled by the client"))
 	require.Equal(t, "lost: it was silent", endText("lost", "it was silent"))
 }
 
 func TestAJobThatHadNowhereToWriteIsToldSo(t *testing.T) {
-	const hint = "`outputs: /out` gives it one"
+	const hint, flag = "`outputs: /out` gives it one", "`--outputs /out` gives it one"
 	d := newDesk(t)
 	d.ends(client.Event{Exit: code(1), Source: "job"})
 	require.Equal(t, 1, d.souk("run", "--total", "0.1", "--", "m.wasm"))
+	require.Contains(t, d.err.String(), flag)
+	d = newDesk(t)
+	require.NoError(t, os.WriteFile("bare.yaml", []byte("task: {wasm: m.wasm}\nlimits: {total: 0.10}\n"), 0o600))
+	d.ends(client.Event{Exit: code(1), Source: "job"})
+	require.Equal(t, 1, d.souk("run", "bare.yaml"))
 	require.Contains(t, d.err.String(), hint)
 	d = newDesk(t)
 	d.ends(client.Event{Exit: code(1), Source: "job"})

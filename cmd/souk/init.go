@@ -76,7 +76,7 @@ func (a *app) passphrase() (string, error) {
 	}
 	f, ok := a.in.(*os.File)
 	if !ok || !isTerminal(f) {
-		return "", fmt.Errorf("the key is sealed; put its passphrase into %s", config.PassphraseEnv)
+		return "", fmt.Errorf("put it into %s", config.PassphraseEnv)
 	}
 	fmt.Fprint(a.err, "passphrase of the key: ")
 	p, err := term.ReadPassword(int(f.Fd())) //nolint:gosec // a file descriptor is small

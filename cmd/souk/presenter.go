@@ -47,6 +47,7 @@ type textPresenter struct {
 	midline bool   // the log's last line has not ended yet
 	ended   string // why the last execution ended
 	state   string // the execution's, as last said
+	said    string // how far it was
 	saidAt  time.Time
 	live    bool // the last line on standard error is written over by the next
 }
@@ -57,8 +58,8 @@ const stateEvery = 10 * time.Second
 
 // progress shows how far an execution is within its state.
 func (p *textPresenter) progress(e client.Event) {
-	again := e.State == p.state
-	p.state = e.State
+	again := e.State == p.state || e.Text == p.said
+	p.state, p.said = e.State, e.Text
 	switch {
 	case e.Text == "":
 	case isTerminal(p.a.err):

@@ -98,7 +98,18 @@ func (a *app) run(cmd *cobra.Command, args []string, o runOptions) error {
 	if err != nil || o.detach {
 		return err
 	}
-	return a.follow(n, id, shown, outputsTo{dir: o.outputs, name: spec.Name, wanted: spec.Outputs != "", nowhere: spec.Outputs == "" && spec.Image == nil})
+	return a.follow(n, id, shown, outputsTo{dir: o.outputs, name: spec.Name, wanted: spec.Outputs != "", nowhere: outputsFor(cmd, spec)})
+}
+
+// outputsFor is what gives a job a folder to write to that has none.
+func outputsFor(cmd *cobra.Command, spec jobfile.Spec) string {
+	switch {
+	case spec.Outputs != "" || spec.Image != nil:
+		return ""
+	case cmd.ArgsLenAtDash() >= 0:
+		return "--outputs /out"
+	}
+	return "outputs: /out"
 }
 
 // freshDir is the absolute path of a folder that must not exist yet.
@@ -177,6 +188,15 @@ func (a *app) showPlaced(id, name string, o runOptions) error {
 	return nil
 }
 
+// answered ends souk unless the answer is yes. To say no is no error.
+func (a *app) answered(said string) error {
+	if said == "y" || said == "yes" {
+		return nil
+	}
+	fmt.Fprintln(a.err, "not run; nothing was leased, nothing was paid")
+	return &exit{exitDeclined}
+}
+
 // confirm asks where there is somebody to ask.
 func (a *app) confirm(ctx context.Context, o runOptions) error {
 	if o.yes || a.json || !isTerminal(a.in) || !isTerminal(a.err) {
@@ -190,10 +210,7 @@ func (a *app) confirm(ctx context.Context, o runOptions) error {
 	}()
 	select {
 	case said := <-answer:
-		if said == "y" || said == "yes" {
-			return nil
-		}
-		return fail(client.Cancelled, errors.New("not run; nothing was leased, nothing was paid"))
+		return a.answered(said)
 	case <-ctx.Done():
 		fmt.Fprintln(a.err)
 		return errInterrupted

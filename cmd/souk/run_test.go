@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"charm.land/fang/v2"
 	"github.com/stretchr/testify/require"
 
 	"souk/node/client"
@@ -176,6 +177,18 @@ func TestANodeThatStopsIsNamed(t *testing.T) {
 	last := lastEvent(t, d)
 	require.Equal(t, "node_stopped", last.Code)
 	require.Contains(t, last.Text, "souk attach job1")
+}
+
+func TestWhoSaysNoIsNotToldOfAFailure(t *testing.T) {
+	d := newDesk(t)
+	a := &app{err: &d.err}
+	require.NoError(t, a.answered("y"))
+	require.NoError(t, a.answered("yes"))
+	require.Empty(t, d.err.String())
+	err := a.answered("n")
+	require.Equal(t, exitDeclined, exitCode(err))
+	a.showError(&d.err, fang.Styles{}, err)
+	require.Equal(t, "not run; nothing was leased, nothing was paid\n", d.err.String())
 }
 
 func TestBadUsage(t *testing.T) {

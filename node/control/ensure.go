@@ -174,5 +174,9 @@ func lastLines(path string, from int64) string {
 		return ""
 	}
 	lines := strings.Split(string(bytes.TrimSpace(data)), "\n")
-	return strings.TrimSpace(strings.Join(lines[max(0, len(lines)-tailLines):], "; "))
+	lines = lines[max(0, len(lines)-tailLines):]
+	for i := range lines {
+		lines[i] = strings.TrimPrefix(lines[i], "souk: ") // whoever tells it says that anew
+	}
+	return strings.TrimSpace(strings.Join(lines, "; "))
 }

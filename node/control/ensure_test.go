@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if len(os.Args) == 3 && os.Args[1] == "broken" {
-		fmt.Fprintln(os.Stderr, "the key is of the wrong kind")
+		fmt.Fprintln(os.Stderr, "souk: the key is of the wrong kind")
 		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("souk/node/control.spawn.func1")) // waits for a node that outlives the test

@@ -30,6 +30,8 @@ var (
 	ErrUnreadable = errors.New("the key file can't be read")
 	ErrOpen       = errors.New("the key file is open to other users")
 	ErrPassphrase = errors.New("the key is sealed and the passphrase doesn't open it")
+	// ErrNoPassphrase is a sealed key's error where no passphrase could be had.
+	ErrNoPassphrase = errors.New("the key is sealed and its passphrase is missing")
 )
 
 // FileName is the name of the key file in a data directory.
@@ -142,7 +144,7 @@ func unseal(path string, text []byte, passphrase func() (string, error)) (crypto
 	}
 	pass, err := passphrase()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrPassphrase, path, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrNoPassphrase, path, err)
 	}
 	raw, err := decrypt(text, pass)
 	if errors.Is(err, errMAC) {

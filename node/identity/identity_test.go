@@ -39,7 +39,8 @@ func TestASealedKeyOpensWithItsPassphraseOnly(t *testing.T) {
 	_, err = Load(path, func() (string, error) { return "wrong", nil })
 	require.ErrorIs(t, err, ErrPassphrase)
 	_, err = Load(path, noPassphrase)
-	require.ErrorIs(t, err, ErrPassphrase)
+	require.ErrorIs(t, err, ErrNoPassphrase)
+	require.NotErrorIs(t, err, ErrPassphrase, "nobody tried one")
 }
 
 // What wallets read is what their own package says.

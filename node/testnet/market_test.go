@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,15 +31,19 @@ func up(t *testing.T, o testnet.Options) *world {
 	o.Dir, o.Souk, o.Hostile = filepath.Join(dir, "net"), built.souk, built.hostile
 	s, err := testnet.Up(t.Context(), o)
 	require.NoError(t, err)
-	w := &world{t, s}
+	w, made := &world{t, s}, slices.Clone(s.Nodes) // tests put further nodes beside them
 	t.Cleanup(func() {
 		if t.Failed() {
 			w.tell()
 		}
 		require.NoError(t, testnet.Down(context.Background(), o.Dir))
 		require.Empty(t, processes(o.Dir), "processes of the testnet are left")
-		require.NoDirExists(t, o.Dir)
-		require.NoError(t, os.RemoveAll(dir))
+		for _, n := range made {
+			require.NoDirExists(t, n.Dir)
+		}
+		_, err := testnet.Load(o.Dir)
+		require.Error(t, err, "the testnet is still known")
+		require.NoError(t, os.RemoveAll(dir)) // also what a test put there, which isn't the testnet's to remove
 	})
 	return w
 }

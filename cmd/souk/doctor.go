@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -138,7 +139,15 @@ func dirFix(dir string, err error) string {
 	if errors.Is(err, errOpenDir) {
 		return "close it: chmod 700 " + quoted(dir)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return whoseDir(dir)
+	}
 	return "run `souk init`, or name another directory with --data-dir"
+}
+
+// whoseDir is what to do about a folder that this user may not write.
+func whoseDir(dir string) string {
+	return fmt.Sprintf("`ls -ld %s` says whose it is: be that user, take it with `sudo chown -R \"$(id -un)\" %s`, or name another directory with --data-dir", quoted(dir), quoted(dir))
 }
 
 // checkDir tells why dir can't hold a node.

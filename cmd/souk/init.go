@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -25,12 +26,15 @@ func (a *app) initCommand() *cobra.Command {
 		RunE: a.action(func(_ context.Context, _ *cobra.Command, _ []string) error {
 			dir, _ := config.Dir(a.dataDir, a.env)
 			if err := os.MkdirAll(dir, 0o700); err != nil {
-				return fail("data_dir", fmt.Errorf("the data directory can't be made: %w", err))
+				return fail("data_dir", fmt.Errorf("the data directory can't be made: %w; name another one with --data-dir", err))
 			}
 			key, err := identity.Create(keyFile(dir), a.env(config.PassphraseEnv))
 			made := err == nil
 			if errors.Is(err, identity.ErrExists) {
 				key, err = identity.Load(keyFile(dir), a.passphrase)
+			}
+			if errors.Is(err, fs.ErrPermission) {
+				return fail("data_dir", fmt.Errorf("this user may not write the data directory %s; %s", dir, whoseDir(dir)))
 			}
 			if err != nil {
 				return fail("bad_key", err)

@@ -26,6 +26,7 @@ func LimitRows() []limit.Limit {
 		limit.Of("plans that are kept", maxPlans, "the oldest is forgotten"),
 		limit.Time("one provider's answer to a request for a quote", quoteWait, "it is left out of this search"),
 		limit.Time("exchanging a channel's status, all pages", maxReconcile, "nothing is signed on the channel, and another provider is tried"),
+		limit.Time("exchanging a channel's status, until the last lost lease is gone on with", catchUpTime, "the others wait until it is next exchanged"),
 		limit.Of("lost leases of a provider that are paid late at once", maxLate, "the others wait until its status is next exchanged"),
 		limit.Of("lost leases of a provider of which more is known than its receipts", maxDisputes, "the oldest is forgotten; it is then a person's to pay"),
 	)...)

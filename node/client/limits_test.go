@@ -136,6 +136,7 @@ func TestLimits(t *testing.T) {
 			})
 			return err
 		},
+		"exchanging a channel's status, until the last lost lease is gone on with": goesOnAfter,
 		"lost leases of a provider that are paid late at once": func(_ *testing.T, n int64) error {
 			return limittest.Refused(len(first(make([]lateLease, n))) == int(n))
 		},
@@ -147,6 +148,22 @@ func TestLimits(t *testing.T) {
 			return limittest.Refused(d.index(market.Hash{}) >= 0)
 		},
 	})
+}
+
+// goesOnAfter exchanges a channel's status for n ms, and tells whether a lost lease
+// of which a receipt was shown is then gone on with: put down as in dispute, here.
+func goesOnAfter(t *testing.T, n int64) error {
+	l, now := newLender(t), time.Duration(0)
+	l.cfg.Clock.Mono = func() time.Duration {
+		was := now
+		now = limittest.Wait(n)
+		return was
+	}
+	shown := market.Receipt{Lease: lateOne, Seq: 1, Charged: market.NewAmount(160)}
+	require.NoError(t, l.catchUp(t.Context(), "provider", shownLeases{lateOne: {newest: shown}}))
+	_, known, err := l.disputed(t.Context(), lateOne)
+	require.NoError(t, err)
+	return limittest.Refused(known.Seq > 0)
 }
 
 // quoteAfter asks a provider for a quote that answers after so long, and tells

@@ -99,7 +99,7 @@ func (f *fake) play(ctx context.Context, l *fakeLease, at run.Attach, c *run.Con
 	}
 	last := f.last(l)
 	err = c.Send(&pb.RunEvent{Event: &pb.RunEvent_Done{Done: &pb.Done{Receipt: last}}})
-	if err == nil && f.script.hangUp {
+	if err == nil && f.hangsUp() {
 		pauseTick(ctx)
 		err = wire.Refuse(wire.ShuttingDown, "that was all")
 	}
@@ -296,6 +296,12 @@ func (f *fake) signed(l *fakeLease) uint32 {
 		n--
 	}
 	return n
+}
+
+func (f *fake) hangsUp() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.script.hangUp
 }
 
 func (f *fake) isCancelled(l *fakeLease) bool {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/stretchr/testify/require"
@@ -12,6 +13,7 @@ import (
 	"souk/node/books"
 	"souk/node/ledger"
 	"souk/protocol/market"
+	"souk/protocol/pb"
 	"souk/protocol/wire"
 )
 
@@ -31,14 +33,10 @@ func newLender(t *testing.T) lender {
 	book, err := ledger.Open(filepath.Join(t.TempDir(), "ledger"), ledger.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, book.Close()) })
-	key, _, err := crypto.GenerateSecp256k1Key(rand.Reader)
-	require.NoError(t, err)
-	signer, err := market.NewSigner(key)
-	require.NoError(t, err)
 	chain := market.NoChain("test")
 	e := &Engine{
 		cfg:   Config{Ledger: book, Caps: DefaultCaps(), Clock: SystemClock(), Log: slog.New(slog.DiscardHandler)},
-		chain: chain, side: books.NewSide(chain, signer),
+		chain: chain, side: books.NewSide(chain, newSigner(t)),
 	}
 	l := lender{e, t}
 	l.write(func(tx *ledger.Tx) error {
@@ -50,6 +48,14 @@ func newLender(t *testing.T) lender {
 	l.lease(lateOne, market.Closed, 100)
 	l.lease(lateTwo, market.Closed, 100)
 	return l
+}
+
+func newSigner(t *testing.T) *market.Signer {
+	key, _, err := crypto.GenerateSecp256k1Key(rand.Reader)
+	require.NoError(t, err)
+	signer, err := market.NewSigner(key)
+	require.NoError(t, err)
+	return signer
 }
 
 func (l lender) write(change func(*ledger.Tx) error) {
@@ -145,4 +151,37 @@ func TestWhatIsPaidLateCountsInAJobThatIsDone(t *testing.T) {
 		require.Equal(t, market.NewAmount(160), j.Spent)
 		return err
 	})
+}
+
+// What a lost lease could run ahead of its voucher isn't the channel's any more, and
+// still covers its receipts; one above that is refused.
+func TestALostLeaseIsJudgedWithItsOwnCredit(t *testing.T) {
+	const credit, covered = 300, 200 + 1200 // the voucher's rest, two ticks, and those of stopping
+	for name, x := range map[string]struct {
+		ticks   uint64
+		refused bool
+	}{"within it": {(covered + credit) / 100, false}, "beyond it": {(covered+credit)/100 + 1, true}} {
+		t.Run(name, func(t *testing.T) {
+			l := newLender(t)
+			now := time.UnixMilli(1_800_000_000_000)
+			l.cfg.Clock.Now = func() time.Time { return now }
+			l.ctx = t.Context()
+			provider := newSigner(t)
+			lease := ledger.Lease{Hash: lateOne, Channel: market.Hash{9}, Credit: market.NewAmount(credit), Started: 1}
+			q := lateQuote
+			q.Provider, q.MaxTicks, q.MaxMillis = provider.Address(), 100, 100_000
+			r := market.Receipt{Lease: lateOne, Seq: 1, Units: 1000 * x.ticks, Charged: market.NewAmount(100 * x.ticks)}
+			sig, err := provider.Sign(l.chain.Digest(r.Hash()))
+			require.NoError(t, err)
+			late := latePayment{execution: &execution{e: l.Engine, lease: lease, quote: q}, leave: leave{lost: true}}
+			_, err = late.judge(&pb.Receipt{Receipt: r.Encode(), ProviderSignature: sig[:]})
+			if !x.refused {
+				require.NoError(t, err)
+				return
+			}
+			var bad *books.Cheat
+			require.ErrorAs(t, err, &bad)
+			require.Equal(t, market.FaultOverCharge, bad.Code)
+		})
+	}
 }

@@ -51,16 +51,12 @@ func quoted(change func(q *lease.Quoted, n int64)) limittest.Probe {
 // but those that change lifts.
 func vouchered(lift func(*books.Account)) limittest.Probe {
 	return func(t *testing.T, n int64) error {
-		key, _, err := crypto.GenerateSecp256k1Key(rand.Reader)
-		require.NoError(t, err)
-		signer, err := market.NewSigner(key)
-		require.NoError(t, err)
 		a := books.Account{Channel: ledger.Channel{Role: ledger.Client}, Caps: DefaultCaps(), Elsewhere: market.NewAmount(1000)}
 		if lift(&a); a.Caps.PerPeer != DefaultCaps().PerPeer {
 			n -= 1000
 		}
 		q := market.Quote{TickUnits: 1000, TickPrice: market.NewAmount(uint64(n)), MaxTicks: 10, MaxMillis: 10_000}
-		_, err = books.NewSide(market.NoChain("test"), signer).Lease(a, ledger.Lease{Hash: market.Hash{1}}, q, market.Terms{PrepayTicks: 1}, false, 1)
+		_, err := books.NewSide(market.NoChain("test"), newSigner(t)).Lease(a, ledger.Lease{Hash: market.Hash{1}}, q, market.Terms{PrepayTicks: 1}, false, 1)
 		if err != nil {
 			var over *books.OverCap
 			require.ErrorAs(t, err, &over)

@@ -43,8 +43,8 @@ func (a *actor) pays(d client.DisputeInfo) error {
 	return a.engine.PayDisputed(a.t.Context(), h, d.Owed)
 }
 
-// demandMore signs another last receipt of its first lease, for so much more time.
-func (f *fake) demandMore(by time.Duration) {
+// demandAnew signs another last receipt of its first lease, for so much more time, or less.
+func (f *fake) demandAnew(by time.Duration) {
 	l := f.first()
 	f.mu.Lock()
 	r, err := market.DecodeReceipt(l.receipts[1].GetReceipt())
@@ -59,7 +59,7 @@ func (f *fake) demandMore(by time.Duration) {
 func TestAPersonPaysNoneOfWhatIsDemandedBeyondTheirWord(t *testing.T) {
 	a, f, lost, d := inDispute(t)
 	before, _ := leaseOf(t, a, lost)
-	f.demandMore(100 * time.Millisecond)
+	f.demandAnew(100 * time.Millisecond)
 	require.True(t, before.Countersigned.Charged.Add(market.NewAmount(5000)).Less(before.Paid), "the test is broken")
 
 	err := a.pays(d)
@@ -108,4 +108,17 @@ func (f *fake) loseLast(lose bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.script.deafToLast, f.script.hangUp, l.attaches = lose, lose, 0
+}
+
+// The provider is asked first what it holds, and what the node then pays by
+// itself is paid as the person wished.
+func TestWhatIsSettledWhenAPersonPaysItIsPaid(t *testing.T) {
+	a, f, lost, d := inDispute(t)
+	before, _ := leaseOf(t, a, lost)
+	f.demandAnew(-3 * time.Second) // without what this node's clock speaks against
+	a.enrich(before, market.NewAmount(100_000_000))
+	a.stop()
+	a.start(nil)
+	require.NoError(t, a.pays(d))
+	requirePaidLate(t, a, f, lost)
 }

@@ -54,7 +54,8 @@ func TestGetResumes(t *testing.T) {
 		}
 		skip := int(m.GetGet().GetSkip()) //nolint:gosec // our own client's
 		_ = s.Write(answerBlocks(blocks[skip]))
-		_ = s.CloseWrite() // in order, so that the block arrives, but without an end
+		_ = s.CloseWrite()                                 // without an end
+		_ = s.Read(&m, wire.MaxControl, wire.FrameTimeout) // until the client has the block: a reset would overtake it
 	})
 	sink := &sinkOf{want: blocks}
 	for i := range blocks {

@@ -64,7 +64,7 @@ func eachPage(ctx context.Context, ask func(cursor uint64) (*pb.ChannelStatus, e
 	cursor := uint64(0)
 	for range MaxPages {
 		page, err := ask(cursor)
-		for wire.IsCode(err, wire.RateLimited) && pause(ctx) {
+		for wire.IsCode(err, wire.RateLimited) && wire.Pause(ctx, hurryPause+rand.N(hurryPause)) {
 			page, err = ask(cursor)
 		}
 		if err == nil {
@@ -79,16 +79,4 @@ func eachPage(ctx context.Context, ask func(cursor uint64) (*pb.ChannelStatus, e
 		cursor = page.GetNextCursor()
 	}
 	return wire.Malformed("a channel's status has more than %d pages", MaxPages)
-}
-
-// pause is false once ctx has ended.
-func pause(ctx context.Context) bool {
-	t := time.NewTimer(hurryPause + rand.N(hurryPause))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

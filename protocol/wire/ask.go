@@ -48,7 +48,7 @@ func Ask(ctx context.Context, h host.Host, p peer.ID, id protocol.ID, question, 
 	ctx, cancel := context.WithTimeout(ctx, AskTimeout)
 	defer cancel()
 	err := askOnce(ctx, h, p, id, question, answer, limit)
-	if errors.Is(err, dropped) && rest(ctx, dropPause+rand.N(dropPause)) {
+	if errors.Is(err, dropped) && Pause(ctx, dropPause+rand.N(dropPause)) {
 		err = askOnce(ctx, h, p, id, question, answer, limit)
 	}
 	return crowded(err)
@@ -75,8 +75,8 @@ var dropped = &network.StreamError{ErrorCode: network.StreamNoError, Remote: tru
 // dropPause is how long it is given for that, at least; not all questions come back at once.
 const dropPause = 100 * time.Millisecond
 
-// rest is false if ctx ended before d had passed.
-func rest(ctx context.Context, d time.Duration) bool {
+// Pause waits for d before something is asked again. It is false if ctx ended before.
+func Pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -97,7 +97,7 @@ func (l *Ledger) View(ctx context.Context, fn func(*Tx) error) error {
 
 // Peek runs fn on a snapshot of the newest state, without waiting for the disk:
 // a crash may undo what it shows. It is for what an Update then decides, and
-// for guesses; nothing that it shows may be told to anybody.
+// for guesses; no promise may rest on it alone.
 func (l *Ledger) Peek(ctx context.Context, fn func(*Tx) error) error {
 	return l.read(ctx, func(context.Context) error { return nil }, fn)
 }

@@ -37,6 +37,10 @@ func TestAProcessRestsAfterAWhile(t *testing.T) {
 	require.Len(t, *did, 2, "a process that rests isn't disturbed")
 	p.look(allocated+busyBytes, used)
 	require.Equal(t, []string{"100", "free", "400"}, *did)
+	for range calmLooks {
+		p.look(allocated+busyBytes, used)
+	}
+	require.Equal(t, []string{"100", "free", "400", "100", "free"}, *did, "it rests again, as long after its work as before")
 }
 
 func TestWorkingHasRoomAndNoMore(t *testing.T) {

@@ -120,18 +120,7 @@ func TestLimits(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { err = quoteAfter(t, limittest.Wait(n)) })
 			return err
 		},
-		"exchanging a channel's status, all pages": func(t *testing.T, n int64) (err error) {
-			synctest.Test(t, func(t *testing.T) {
-				h := &paged{waits: make([]time.Duration, 10)}
-				for i := range h.waits {
-					h.waits[i] = limittest.Wait(n) / 10
-				}
-				e, p := asker(t, h)
-				e.cfg.Ledger = noBook{}
-				err = e.exchange(t.Context(), p)
-			})
-			return err
-		},
+		"exchanging a channel's status, all pages":                                 exchangedAfter,
 		"exchanging a channel's status, until the last lost lease is gone on with": goesOnAfter,
 		"lost leases of a provider that are paid late at once": func(_ *testing.T, n int64) error {
 			return limittest.Refused(len(first(make([]lateLease, n))) == int(n))
@@ -184,4 +173,18 @@ func asker(t *testing.T, h host.Host) (*Engine, peer.ID) {
 		cfg:   Config{Host: h, Network: "test", Clock: SystemClock(), Log: slog.New(slog.DiscardHandler), Supplier: func(peer.ID) {}},
 		chain: market.NoChain("test"), side: books.NewSide(market.NoChain("test"), signer),
 	}, p
+}
+
+// exchangedAfter exchanges a channel's status of ten pages that take so long together.
+func exchangedAfter(t *testing.T, n int64) (err error) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &paged{waits: make([]time.Duration, 10)}
+		for i := range h.waits {
+			h.waits[i] = limittest.Wait(n) / 10
+		}
+		e, p := asker(t, h)
+		e.cfg.Ledger = noBook{}
+		err = e.exchange(t.Context(), p)
+	})
+	return err
 }

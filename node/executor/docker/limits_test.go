@@ -54,17 +54,7 @@ func TestLimits(t *testing.T) {
 			}
 			return archived(t, 1<<20, good[0], entry{name: "c.json", content: configOf(layers...)}, entry{name: "manifest.json", content: manifestOf(names...)})
 		},
-		"memory for unpacking a layer of an image": func(_ *testing.T, n int64) error {
-			packed := binary.LittleEndian.AppendUint32([]byte("\x28\xb5\x2f\xfd\xa0"), uint32(n)) // a frame that is one segment, of n bytes,
-			packed = append(packed, 0x02, 0x00, 0x10, 'x')                                        // and its first block
-			unpacked, err := decompress(bytes.NewReader(packed))
-			if err != nil {
-				return err
-			}
-			defer unpacked.Close()
-			_, err = unpacked.Read(make([]byte, 1))
-			return err
-		},
+		"memory for unpacking a layer of an image": unpackedIn,
 		"volumes that an image declares": func(_ *testing.T, n int64) error {
 			_, err := acceptImage(imageWith(func(c *v1.DockerOCIImageConfig) {
 				c.Volumes = map[string]struct{}{}
@@ -100,6 +90,19 @@ func TestLimits(t *testing.T) {
 	}
 	maps.Copy(probes, registryProbes())
 	limittest.Run(t, LimitRows(), probes)
+}
+
+// unpackedIn begins to unpack a layer that needs n bytes of memory for it.
+func unpackedIn(_ *testing.T, n int64) error {
+	packed := binary.LittleEndian.AppendUint32([]byte("\x28\xb5\x2f\xfd\xa0"), uint32(n)) // a frame that is one segment, of n bytes,
+	packed = append(packed, 0x02, 0x00, 0x10, 'x')                                        // and its first block
+	unpacked, err := decompress(bytes.NewReader(packed))
+	if err != nil {
+		return err
+	}
+	defer unpacked.Close()
+	_, err = unpacked.Read(make([]byte, 1))
+	return err
 }
 
 // oneCore is what the daemon is told of a container with one core.
